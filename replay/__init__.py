@@ -1,0 +1,1 @@
+"""Replay of recorded device accesses into Python device models."""

@@ -1,0 +1,103 @@
+"""Device time: the recorded guest's virtual clock, and timers on it.
+
+Models never ask the host for the time. The replayer moves one `Clock` to the time of each exit; timers that fall due
+on the way fire first, in order of their deadlines, each seeing its own deadline as the present.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Final
+
+from .errors import TimerLoopError
+
+NANOSECONDS_PER_SECOND: Final = 1_000_000_000
+
+NEVER: Final = 1 << 63
+"""A time, in ns, that no trace reaches."""
+
+MAX_FIRINGS_PER_ADVANCE: Final = 10_000_000
+"""More firings than this between two exits mean that a timer never ends."""
+
+
+class Timer:
+    """A one-shot timer. Made by `Clock.timer`; periodic timers re-arm themselves from their callback."""
+
+    __slots__ = ("_clock", "callback", "deadline_ns")
+
+    def __init__(self, clock: Clock, callback: Callable[[], None]) -> None:
+        self._clock = clock
+        self.callback = callback
+        self.deadline_ns = NEVER
+        """When it fires, in ns of the clock; `NEVER` while it is not armed."""
+
+    def arm(self, deadline_ns: int) -> None:
+        """Fire at `deadline_ns` (ns) instead of whenever it was to fire before."""
+        if deadline_ns != self.deadline_ns:
+            self.deadline_ns = deadline_ns
+            self._clock._schedule(self)
+
+    def cancel(self) -> None:
+        """Do not fire."""
+        self.deadline_ns = NEVER
+
+
+class Clock:
+    """The virtual clock of one machine, in nanoseconds since the guest was started."""
+
+    __slots__ = ("_heap", "_order", "deadline_ns", "firing", "now_ns")
+
+    def __init__(self, now_ns: int = 0) -> None:
+        self.now_ns = now_ns
+        """The present, in ns. Only the replayer and `advance` move it."""
+        self.deadline_ns = NEVER
+        """No timer fires before this, in ns. It may be early, never late."""
+        self.firing: Timer | None = None
+        """The timer that fires now or fired last: whose fault it is if `advance` raises."""
+        self._heap: list[tuple[int, int, Timer]] = []
+        self._order = 0
+
+    def timer(self, callback: Callable[[], None]) -> Timer:
+        """A new timer, not armed, that calls `callback` when it fires."""
+        return Timer(self, callback)
+
+    def advance(self, to_ns: int) -> None:
+        """Move to `to_ns` (ns), firing on the way every timer with a deadline up to and including it.
+
+        Raises:
+            TimerLoopError: more than `MAX_FIRINGS_PER_ADVANCE` firings.
+        """
+        heap = self._heap
+        firings = 0
+        while heap and heap[0][0] <= to_ns:
+            deadline_ns, _, timer = heapq.heappop(heap)
+            if timer.deadline_ns != deadline_ns:
+                continue  # re-armed or cancelled since
+            timer.deadline_ns = NEVER
+            self.firing = timer
+            self.now_ns = max(self.now_ns, deadline_ns)
+            firings += 1
+            if firings > MAX_FIRINGS_PER_ADVANCE:
+                name = getattr(timer.callback, "__qualname__", repr(timer.callback))
+                raise TimerLoopError(f"timer {name} fired {firings} times up to {to_ns} ns and does not end")
+            timer.callback()
+        self.now_ns = to_ns
+        self.deadline_ns = heap[0][0] if heap else NEVER
+
+    def _schedule(self, timer: Timer) -> None:
+        if timer.deadline_ns >= NEVER:
+            return
+        self._order += 1
+        heapq.heappush(self._heap, (timer.deadline_ns, self._order, timer))
+        self.deadline_ns = min(self.deadline_ns, timer.deadline_ns)
+
+
+def ticks(elapsed_ns: int, frequency_hz: int) -> int:
+    """Whole periods of a counter of `frequency_hz` that fit into `elapsed_ns`."""
+    return elapsed_ns * frequency_hz // NANOSECONDS_PER_SECOND
+
+
+def first_ns_of_tick(tick: int, frequency_hz: int) -> int:
+    """The first whole nanosecond at which a counter of `frequency_hz` started at 0 shows `tick`."""
+    return -(-tick * NANOSECONDS_PER_SECOND // frequency_hz)

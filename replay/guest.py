@@ -1,0 +1,63 @@
+"""What a trace says about the guest it was recorded from: plain data, from which machines are built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A piece of the flat view of an address space."""
+
+    space: str
+    """"pio" or "mmio"."""
+    first: int
+    last: int
+    """Address of the last byte, inclusive."""
+    name: str
+    kind: str = "i/o"
+    offset: int = 0
+    """Of `first` within the region."""
+    snapshot: int = 0
+    priority: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class PciFunction:
+    """A PCI function as QEMU reported it at the end of the recording."""
+
+    bus: int
+    slot: int
+    function: int
+    vendor_id: int
+    device_id: int
+    class_code: int
+    qdev_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """The recorded machine."""
+
+    machine: str
+    """QEMU's machine type without its version: "pc", "q35", "microvm"."""
+    target: str = "x86_64"
+    clock: str = "virtual"
+    """"virtual": times are exact device time; "host": the host's monotonic clock."""
+    rtc_base: str | None = None
+    """Wall-clock time of the RTC at time 0, ISO 8601 in UTC; None if the recording does not know it."""
+    regions: tuple[Region, ...] = ()
+    functions: tuple[PciFunction, ...] = ()
+    meta: Mapping[str, str | int] = field(default_factory=dict)
+    """Every other fact of the trace, as recorded."""
+
+    def find_regions(self, name: str, space: str = "pio") -> list[Region]:
+        """All places, in any snapshot, where a region of that name was mapped; each place once."""
+        found = {(r.first, r.last): r for r in self.regions if r.name == name and r.space == space}
+        return list(found.values())

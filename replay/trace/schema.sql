@@ -1,0 +1,98 @@
+-- The vmdev trace, format 1. This text is both what Python executes and what is embedded into the recorder.
+-- Order is exit.seq and nothing else. All integers of 64 bits are unsigned values stored in SQLite's signed ones:
+-- mask with 0xffffffffffffffff when reading. Times are ns of the guest's virtual clock (see meta 'clock').
+
+PRAGMA application_id = 0x766d6476;  -- 'vmdv'
+PRAGMA user_version = 1;             -- the format's version
+
+-- What was recorded, and how: one fact a row. traces/README.md lists the keys.
+-- 'closed' = 1 is written last: without it the recording was cut off.
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The flat view of the guest's address spaces at one moment ("snapshot", numbered from 0).
+CREATE TABLE region (
+    snapshot INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,  -- number of exits recorded before the snapshot was taken
+    space    TEXT    NOT NULL CHECK (space IN ('pio', 'mmio')),
+    first    INTEGER NOT NULL,  -- address of the first byte
+    last     INTEGER NOT NULL,  -- address of the last byte, inclusive
+    name     TEXT    NOT NULL,
+    kind     TEXT    NOT NULL,  -- 'i/o', 'ram', 'rom', 'romd'
+    offset   INTEGER NOT NULL,  -- of the first byte within the region that is shown here
+    priority INTEGER NOT NULL
+) STRICT;
+
+-- The PCI functions that QEMU reported, with their BARs at the end of the recording as JSON.
+CREATE TABLE pci_function (
+    bus       INTEGER NOT NULL,
+    slot      INTEGER NOT NULL,
+    function  INTEGER NOT NULL,
+    vendor_id INTEGER NOT NULL,
+    device_id INTEGER NOT NULL,
+    class     INTEGER NOT NULL,  -- base class << 8 | subclass
+    qdev_id   TEXT    NOT NULL,
+    bars      TEXT    NOT NULL,
+    PRIMARY KEY (bus, slot, function)
+) STRICT, WITHOUT ROWID;
+
+-- Where an access comes from: one site for each combination of instruction, address and size that occurred. Stored
+-- in numbers (a boot that clears a screen has ten thousands of sites); read it through the view `site`.
+CREATE TABLE insn (
+    id    INTEGER PRIMARY KEY,
+    pc    INTEGER NOT NULL,  -- virtual (linear) address of the instruction
+    bytes BLOB    NOT NULL,  -- the instruction
+    text  TEXT    NOT NULL   -- QEMU's disassembly, of port I/O instructions; '' for others
+) STRICT;
+
+CREATE TABLE region_name (
+    id   INTEGER PRIMARY KEY,
+    name TEXT    NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE site_packed (
+    id        INTEGER PRIMARY KEY,  -- from 0, gapless, in order of first occurrence
+    insn      INTEGER NOT NULL,     -- insn.id
+    region    INTEGER,              -- region_name.id, NULL if nothing was mapped there or it is not known (yet)
+    vcpu      INTEGER NOT NULL,
+    space     INTEGER NOT NULL CHECK (space IN (0, 1)),         -- 0 = pio, 1 = mmio
+    direction INTEGER NOT NULL CHECK (direction IN (0, 1)),     -- the guest's view: 0 = read: IN, load; 1 = write: OUT, store
+    address   INTEGER NOT NULL,     -- port, or guest physical address
+    size      INTEGER NOT NULL CHECK (size IN (1, 2, 4, 8)),    -- bytes
+    string    INTEGER NOT NULL CHECK (string IN (0, 1))         -- an element of INS, OUTS (with or without REP)
+) STRICT;
+
+CREATE VIEW site AS
+SELECT s.id, s.vcpu, insn.pc, CASE s.space WHEN 0 THEN 'pio' ELSE 'mmio' END AS space,
+       CASE s.direction WHEN 0 THEN 'r' ELSE 'w' END AS direction, s.address, s.size, s.string,
+       insn.bytes AS insn, insn.text, coalesce(region_name.name, '') AS region
+FROM site_packed AS s JOIN insn ON insn.id = s.insn LEFT JOIN region_name ON region_name.id = s.region;
+
+-- Each access: the shortest rows that tell it.
+CREATE TABLE exit (
+    seq   INTEGER PRIMARY KEY,  -- from 0, gapless
+    t_ns  INTEGER NOT NULL,     -- the clock when the access was made
+    site  INTEGER NOT NULL,     -- site.id
+    value INTEGER NOT NULL      -- what was read or written, masked to the access's size
+) STRICT;
+
+-- Everything else that happened, before the exit numbered seq.
+--   reset          the vCPU started at its reset vector (the first one is power-on)
+--   unread-in      an IN whose value the guest's end left unknown; detail: port, size
+--   other kinds    see traces/README.md
+CREATE TABLE event (
+    seq    INTEGER NOT NULL,
+    t_ns   INTEGER NOT NULL,
+    vcpu   INTEGER,
+    kind   TEXT    NOT NULL,
+    detail TEXT    NOT NULL
+) STRICT;
+
+-- What a person wants to read: SELECT * FROM access WHERE region = 'rtc';
+CREATE VIEW access AS
+SELECT exit.seq, exit.t_ns, site.vcpu, printf('%#x', site.pc) AS pc, site.space, site.direction,
+       printf('%#x', site.address) AS address, site.size, printf('%#x', exit.value) AS value,
+       site.text, site.region, exit.site
+FROM exit JOIN site ON site.id = exit.site;
