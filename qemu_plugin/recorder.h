@@ -1,0 +1,35 @@
+/*
+ * The recorder: takes accesses and events from any vCPU thread, gives them one order, and has a thread of its own
+ * write them to the trace. Knows nothing of QEMU.
+ *
+ * SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+ */
+#ifndef VMDEV_RECORDER_H
+#define VMDEV_RECORDER_H
+
+#include "options.h"
+#include "sites.h"
+
+/* Opens the trace and starts the writer. Returns false after a message on stderr. */
+bool recorder_start(const struct options *options);
+
+/* Record one access. `value` is masked to key->size. */
+void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value);
+
+/* Record an event; `kind` is a literal. */
+void recorder_event(uint64_t t_ns, int vcpu, const char *kind, const char *detail);
+
+/* Stop recording because of an error, and say so to `vmdev record` and on stderr. The guest goes on. */
+void recorder_fail(const char *message);
+
+/* False once a limit is reached or recording has failed: nothing more needs to be looked at. */
+bool recorder_active(void);
+
+/* Add to a fact that is written at the end. */
+void recorder_set_fact(const char *key, uint64_t value);
+void recorder_set_fact_text(const char *key, const char *value);
+
+/* Write what is left and the counters, and close the trace. */
+void recorder_finish(void);
+
+#endif

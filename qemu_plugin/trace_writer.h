@@ -1,0 +1,41 @@
+/*
+ * The writer thread's side: rows into the SQLite file. The only user of <sqlite3.h>.
+ *
+ * SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+ */
+#ifndef VMDEV_TRACE_WRITER_H
+#define VMDEV_TRACE_WRITER_H
+
+#include "exit_record.h"
+
+#include <stddef.h>
+
+struct trace_writer;
+
+/*
+ * Open the trace at `path` for appending, or create it with the schema if the file is missing or empty.
+ * Returns NULL and an allocated message in *error if that is not possible.
+ */
+struct trace_writer *trace_writer_open(const char *path, char **error);
+
+/*
+ * Append items in order, within a transaction that is committed when it is older than the commit interval.
+ * Returns false, and keeps the message for trace_writer_error(), if SQLite refuses; what was committed stays.
+ */
+bool trace_writer_append(struct trace_writer *writer, const struct item *items, size_t count);
+
+/* Commit if the open transaction has reached the commit interval. */
+bool trace_writer_tick(struct trace_writer *writer);
+
+/* Set a row of the table `meta`, in the open transaction. */
+bool trace_writer_meta(struct trace_writer *writer, const char *key, uint64_t value);
+bool trace_writer_meta_text(struct trace_writer *writer, const char *key, const char *value);
+
+/* Number of exits appended. */
+uint64_t trace_writer_exits(const struct trace_writer *writer);
+const char *trace_writer_error(const struct trace_writer *writer);
+
+/* Commit, close and free. Returns false if the commit failed (the message goes to stderr). */
+bool trace_writer_close(struct trace_writer *writer);
+
+#endif
