@@ -166,11 +166,11 @@ static void vcpu_reset_vector(unsigned int vcpu_index, void *userdata)
         char detail[32];
 
         snprintf(detail, sizeof(detail), "port %#x size %u", vcpu->in_port, vcpu->in->operand_size);
-        recorder_event(vcpu->in_t_ns, (int)vcpu_index, "unread-in", detail);
+        recorder_event((int)vcpu_index, "unread-in", detail);
         vcpu->in = NULL;
         qemu_plugin_u64_set(in_pending, vcpu_index, 0);
     }
-    recorder_event(now_ns(), (int)vcpu_index, "reset", "");
+    recorder_event((int)vcpu_index, "reset", "");
 }
 
 /* --- memory --- */
@@ -492,7 +492,7 @@ static void finish(void)
             char detail[32];
 
             snprintf(detail, sizeof(detail), "port %#x size %u", vcpu->in_port, vcpu->in->operand_size);
-            recorder_event(vcpu->in_t_ns, (int)i, "unread-in", detail);
+            recorder_event((int)i, "unread-in", detail);
         }
     }
     if (options.mmio == MMIO_FULL) {

@@ -33,6 +33,7 @@ static struct {
     pthread_t thread;
     /* Under queue.lock: */
     uint64_t accesses;
+    uint64_t last_t_ns; /* of the last access */
     uint64_t counts[2][2]; /* by space and direction */
     struct fact facts[FACTS_MAX];
     size_t n_facts;
@@ -145,6 +146,7 @@ void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value)
             value &= (UINT64_C(1) << 8 * key->size) - 1;
         }
         recorder.accesses++;
+        recorder.last_t_ns = t_ns;
         recorder.counts[key->space][key->direction]++;
         exit_queue_push(&recorder.queue,
                         (struct item){.kind = ITEM_EXIT, .t_ns = t_ns, .value = value, .site_id = site->id});
@@ -155,7 +157,7 @@ void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value)
     pthread_mutex_unlock(&recorder.queue.lock);
 }
 
-void recorder_event(uint64_t t_ns, int vcpu, const char *kind, const char *detail)
+void recorder_event(int vcpu, const char *kind, const char *detail)
 {
     struct event *event;
 
@@ -167,11 +169,11 @@ void recorder_event(uint64_t t_ns, int vcpu, const char *kind, const char *detai
         stop_on_error("out of memory");
         return;
     }
-    event->t_ns = t_ns;
     event->vcpu = vcpu;
     event->kind = kind;
     snprintf(event->detail, sizeof(event->detail), "%s", detail);
     pthread_mutex_lock(&recorder.queue.lock);
+    event->t_ns = recorder.last_t_ns;
     exit_queue_push(&recorder.queue, (struct item){.kind = ITEM_EVENT, .event = event});
     pthread_mutex_unlock(&recorder.queue.lock);
 }

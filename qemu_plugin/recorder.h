@@ -16,8 +16,11 @@ bool recorder_start(const struct options *options);
 /* Record one access. `value` is masked to key->size. */
 void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value);
 
-/* Record an event; `kind` is a literal. */
-void recorder_event(uint64_t t_ns, int vcpu, const char *kind, const char *detail);
+/*
+ * Record an event, at the time of the access before it: where events happen the guest's clock cannot always be read
+ * (under icount QEMU ends with "Bad icount read"). `kind` is a literal.
+ */
+void recorder_event(int vcpu, const char *kind, const char *detail);
 
 /* Stop recording because of an error, and say so to `vmdev record` and on stderr. The guest goes on. */
 void recorder_fail(const char *message);
