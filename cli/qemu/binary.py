@@ -1,0 +1,87 @@
+"""Which QEMU, and is it fit to record with?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Final
+
+from vmdev.replay.errors import PluginNotBuiltError, QemuNotFoundError, QemuUnsuitableError
+
+OLDEST: Final = (9, 2)
+"""QEMU 9.2 is the first whose plugins can read the value of a memory access."""
+
+FIRST_WITH_API_7: Final = (11, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Qemu:
+    """A QEMU system emulator that can load the recorder."""
+
+    path: str
+    version: tuple[int, int, int]
+    version_text: str
+    """As QEMU prints it, with the distribution's package version."""
+
+    @property
+    def target(self) -> str:
+        """The guest architecture, from the program's name: "x86_64"."""
+        return Path(self.path).name.removeprefix("qemu-system-")
+
+
+def find_qemu(program: str) -> Qemu:
+    """Find `program` (a name or a path) and check that it can record.
+
+    Raises:
+        QemuNotFoundError: there is no such program, or it does not run.
+        QemuUnsuitableError: it is too old, not a QEMU, or built without plugins.
+    """
+    path = shutil.which(program)
+    if path is None:
+        raise QemuNotFoundError(
+            f"{program}: no such program; install QEMU 9.2 or newer (Debian: qemu-system-x86) or name it with --qemu"
+        )
+    text = _output(path, "--version")
+    match = re.search(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)", text)
+    if match is None:
+        raise QemuUnsuitableError(f"{path}: not a QEMU system emulator: --version says {text.strip()[:60]!r}")
+    version = (int(match[1]), int(match[2]), int(match[3]))
+    version_text = text.splitlines()[0].removeprefix("QEMU emulator version ")
+    if version < OLDEST:
+        raise QemuUnsuitableError(
+            f"{path}: QEMU {version_text} is too old; recording needs 9.2 or newer "
+            "(Debian 12 has one in bookworm-backports)"
+        )
+    if "\n-plugin " not in _output(path, "-help"):
+        raise QemuUnsuitableError(
+            f"{path}: QEMU {version_text} was built without TCG plugins; use a build with --enable-plugins"
+        )
+    return Qemu(path, version, version_text)
+
+
+def find_plugin(qemu: Qemu) -> Path:
+    """The recorder module for the plugin interface of `qemu`.
+
+    Raises:
+        PluginNotBuiltError: this installation of vmdev has no such module.
+    """
+    name = f"vmdev-recorder-api{7 if qemu.version >= FIRST_WITH_API_7 else 4}.so"
+    try:
+        path = Path(str(distribution("vmdev").locate_file(f"vmdev/qemu_plugin/{name}")))
+    except PackageNotFoundError:
+        raise PluginNotBuiltError("vmdev is not installed; run script/bootstrap, or pip install .") from None
+    if not path.is_file():
+        raise PluginNotBuiltError(f"{path}: the recorder is missing; install vmdev again (script/bootstrap)")
+    return path
+
+
+def _output(path: str, option: str) -> str:
+    try:
+        done = subprocess.run([path, option], capture_output=True, text=True, errors="replace", timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise QemuNotFoundError(f"{path}: cannot be run: {error}") from error
+    return done.stdout

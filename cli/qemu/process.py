@@ -1,0 +1,226 @@
+"""One recording: QEMU is started with the recorder, watched, and asked what its machine looked like."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from qemu.qmp import ExecuteError, QMPClient, QMPError
+
+from vmdev.replay.errors import QemuFailedError, RecordError
+
+START_TIMEOUT_S: Final = 60
+"""How long QEMU may take to build its machine."""
+
+QUIT_TIMEOUT_S: Final = 60
+"""How long QEMU, and the recorder in it, may take to end once told to."""
+
+
+@dataclass(slots=True)
+class Machine:
+    """What QEMU said of its machine."""
+
+    flat_view: str
+    """``info mtree -f``."""
+    pci: list[dict[str, Any]]
+    """``query-pci``; empty where there is no PCI."""
+    machine_type: str
+    """``pc-i440fx-10.0``."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a recording ended."""
+
+    reason: str = "guest"
+    """"guest", "exits", "duration", "interrupt" or "qemu-died"; see traces/README.md."""
+    final: Machine | None = None
+    """The machine at the end; None if QEMU was gone before it could be asked."""
+    status: int = 0
+    """QEMU's exit status."""
+    errors: list[str] = field(default_factory=list)
+    """What the recorder in QEMU reported."""
+
+
+class QemuProcess:
+    """QEMU under observation. `run` is all there is to call."""
+
+    def __init__(self, program: str, arguments: list[str], *, quiet_input: bool) -> None:
+        self._program = program
+        self._arguments = arguments
+        self._quiet_input = quiet_input
+        self._qmp = QMPClient("vmdev")
+        self._outcome = Outcome()
+        self._ended = asyncio.Event()
+        self._stderr: list[str] = []
+        self._started = False
+
+    async def run(
+        self,
+        plugin: Callable[[int], str],
+        on_machine: Callable[[Machine], str],
+        *,
+        paused: bool,
+        duration_s: float | None,
+    ) -> Outcome:
+        """Run QEMU until the guest ends, a limit is reached or Ctrl-C.
+
+        Args:
+            plugin: given the file descriptor of the recorder's control socket, the argument of ``-plugin``.
+            on_machine: told of the machine before the guest starts; returns the hazards for the recorder.
+            paused: leave it to the user to start the guest.
+            duration_s: stop after so many seconds of host time; None: no limit.
+
+        Raises:
+            QemuFailedError: QEMU ended with an error before the guest started.
+        """
+        control, control_qemu = socket.socketpair()
+        monitor, monitor_qemu = socket.socketpair()
+        with contextlib.closing(control):
+            try:
+                process = await self._start(plugin, control_qemu, monitor_qemu)
+            finally:
+                control_qemu.close()
+                monitor_qemu.close()
+            watchers = [
+                asyncio.create_task(self._forward_stderr(process)),
+                asyncio.create_task(self._watch_exit(process)),
+                asyncio.create_task(self._watch_control(control)),
+            ]
+            try:
+                await self._connect(process, monitor)
+                hazards = on_machine(await self._ask_machine())
+                await asyncio.get_running_loop().sock_sendall(control, f"go {hazards}\n".encode())
+                watchers.append(asyncio.create_task(self._watch_events()))
+                self._watch_interrupts()
+                self._started = True
+                self._flush_stderr()
+                if not paused:
+                    with contextlib.suppress(QMPError):
+                        await self._qmp.execute("cont")
+                if duration_s is not None:
+                    watchers.append(asyncio.create_task(self._watch_duration(duration_s)))
+                await self._ended.wait()
+                await self._finish(process)
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+                await asyncio.wait(watchers[:1], timeout=QUIT_TIMEOUT_S)
+                for watcher in watchers:
+                    watcher.cancel()
+                with contextlib.suppress(QMPError, EOFError, OSError):
+                    await self._qmp.disconnect()
+        self._outcome.status = process.returncode or 0
+        return self._outcome
+
+    async def _start(
+        self, plugin: Callable[[int], str], control: socket.socket, monitor: socket.socket
+    ) -> asyncio.subprocess.Process:
+        arguments = [
+            *self._arguments,
+            "-S",
+            "-no-shutdown",
+            "-chardev", f"socket,id=vmdev-monitor,fd={monitor.fileno()}",
+            "-mon", "chardev=vmdev-monitor,mode=control",
+            "-plugin", plugin(control.fileno()),
+        ]  # fmt: skip
+        return await asyncio.create_subprocess_exec(
+            self._program,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL if self._quiet_input else None,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=(control.fileno(), monitor.fileno()),
+        )
+
+    async def _connect(self, process: asyncio.subprocess.Process, monitor: socket.socket) -> None:
+        try:
+            await asyncio.wait_for(self._qmp.connect(monitor), START_TIMEOUT_S)
+        except (QMPError, EOFError, OSError, TimeoutError) as error:
+            monitor.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 5)
+            raise self._failure(process.returncode) from error
+
+    def _failure(self, status: int | None) -> QemuFailedError:
+        said = " / ".join(line.strip() for line in self._stderr if line.strip()) or "it said nothing"
+        ended = f"ended with status {status}" if status is not None else "did not answer"
+        return QemuFailedError(f"QEMU {ended} before the guest started: {said}")
+
+    async def _ask_machine(self) -> Machine:
+        flat_view = await self._qmp.execute("human-monitor-command", {"command-line": "info mtree -f"})
+        try:
+            pci: Any = await self._qmp.execute("query-pci")
+        except ExecuteError:  # the machine has no PCI
+            pci = []
+        machine_type: Any = await self._qmp.execute("qom-get", {"path": "/machine", "property": "type"})
+        return Machine(str(flat_view), pci, str(machine_type).removesuffix("-machine"))
+
+    def _end(self, reason: str) -> None:
+        if not self._ended.is_set():
+            self._outcome.reason = reason
+            self._ended.set()
+
+    async def _watch_events(self) -> None:
+        async for event in self._qmp.events:
+            if event["event"] == "SHUTDOWN":
+                self._end("guest")
+
+    async def _watch_exit(self, process: asyncio.subprocess.Process) -> None:
+        status = await process.wait()
+        self._end("guest" if status == 0 else "qemu-died")
+
+    async def _watch_control(self, control: socket.socket) -> None:
+        control.setblocking(False)
+        loop = asyncio.get_running_loop()
+        pending = b""
+        while data := await loop.sock_recv(control, 4096):
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                what, _, detail = line.decode(errors="replace").partition(" ")
+                if what == "limit":
+                    self._end(detail)
+                elif what == "error":
+                    self._outcome.errors.append(detail)
+                    self._end("error")
+
+    def _watch_interrupts(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._end, "interrupt")
+
+    async def _watch_duration(self, duration_s: float) -> None:
+        await asyncio.sleep(duration_s)
+        self._end("duration")
+
+    async def _forward_stderr(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            self._stderr.append(line.decode(errors="replace"))
+            if self._started:
+                self._flush_stderr()
+
+    def _flush_stderr(self) -> None:
+        sys.stderr.write("".join(self._stderr))
+        sys.stderr.flush()
+        self._stderr.clear()
+
+    async def _finish(self, process: asyncio.subprocess.Process) -> None:
+        """Ask for the machine once more, and let QEMU and the recorder end in order."""
+        if process.returncode is None:
+            with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError):
+                async with asyncio.timeout(QUIT_TIMEOUT_S):
+                    await self._qmp.execute("stop")
+                    self._outcome.final = await self._ask_machine()
+                    await self._qmp.execute("quit")
+        try:
+            await asyncio.wait_for(process.wait(), QUIT_TIMEOUT_S)
+        except TimeoutError:
+            raise RecordError(
+                f"QEMU did not end within {QUIT_TIMEOUT_S} s and was killed; what was committed is in the trace"
+            ) from None

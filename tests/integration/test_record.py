@@ -1,0 +1,196 @@
+"""Recording real guests."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vmdev.cli.qemu.command import DEFAULT_GUEST
+from vmdev.cli.qemu.ops_events import EVENTS, Access, compare, parse_events
+from vmdev.replay.trace.reader import TraceReader
+
+Vmdev = Callable[..., "subprocess.CompletedProcess[str]"]
+
+pytestmark = pytest.mark.integration
+
+QUIET_PC = ("-M", "pc", "-display", "none", "-nic", "none", "-serial", "null")
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(path) as connection:
+        return connection.execute(query).fetchall()
+
+
+def record(vmdev: Vmdev, path: Path, *options: str) -> Path:
+    done = vmdev("record", "-o", path, *options)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_recording_is_closed_and_accounts_for_every_access(recorded: Path) -> None:
+    with TraceReader(recorded) as trace:
+        meta = trace.meta
+        assert trace.closed
+        assert meta["exits"] == trace.exit_count > 10_000
+        assert meta["dropped"] == 0
+        assert meta["exits"] == sum(int(meta[f"{kind}_{space}"]) for kind in ("reads", "writes") for space in ("pio", "mmio"))
+        assert meta["machine"] == "pc"
+        assert meta["clock_source"] == "qemu_clock_get_ns"
+        assert [(event.seq, event.kind) for event in trace.events()] == [(0, "reset")]
+
+
+def test_console_output_passes_through(vmdev: Vmdev, tmp_path: Path) -> None:
+    done = vmdev("record", "-o", tmp_path / "t.db")
+    assert "SeaBIOS (version" in done.stdout
+    assert "No bootable device." in done.stdout
+
+
+def test_two_recordings_are_equal(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
+    again = record(vmdev, tmp_path / "again.db")
+    for table in ("exit", "site", "event", "region", "pci_function"):
+        query = f"SELECT * FROM {table}"
+        assert rows(again, query) == rows(recorded, query), table
+
+
+def test_fast_and_full_see_the_same(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
+    full = record(vmdev, tmp_path / "full.db", "--mmio", "full")
+    assert rows(full, "SELECT * FROM access") == rows(recorded, "SELECT * FROM access")
+    assert rows(full, "SELECT value FROM meta WHERE key = 'mmio_fast_misses'") == [(0,)]
+
+
+def test_mmio_off_records_the_ports_alone(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
+    ports = record(vmdev, tmp_path / "ports.db", "--mmio", "off")
+    columns = "t_ns, pc, direction, address, size, value"
+    query = f"SELECT {columns} FROM access WHERE space = 'pio' ORDER BY seq"
+    assert rows(ports, query) == rows(recorded, query)
+    assert rows(ports, "SELECT count(*) FROM access WHERE space = 'mmio'") == [(0,)]
+
+
+def test_agrees_with_qemus_own_events(vmdev: Vmdev, tmp_path: Path) -> None:
+    """DESIGN: every guest event accounted for; differences limited to splitting, widening and byte order."""
+    log = tmp_path / "events.log"
+    tracing = [word for event in EVENTS for word in ("-trace", event)]
+    path = record(vmdev, tmp_path / "t.db", "--", "qemu-system-x86_64", *DEFAULT_GUEST, *tracing, "-D", str(log))
+    with TraceReader(path) as trace, log.open() as lines:
+        sites = trace.sites
+        accesses = (
+            Access(seq, sites[site].direction, sites[site].address, sites[site].size, value, sites[site].region)
+            for chunk in trace.exits()
+            for seq, _, site, value in chunk
+        )
+        agreement = compare(accesses, parse_events(lines))
+    assert agreement.complete, (agreement.unexplained[:3], agreement.events_left, agreement.rules)
+    assert agreement.rules.total() == trace.exit_count
+    assert agreement.rules["exact"] > 0.5 * trace.exit_count
+    swapped_regions = {"fwcfg.dma"}  # fw_cfg's DMA address register is big-endian
+    assert 0 < agreement.rules["swapped"] <= sum(1 for _ in _of_regions(path, swapped_regions))
+
+
+def _of_regions(path: Path, regions: set[str]) -> list[tuple[object, ...]]:
+    return [row for row in rows(path, "SELECT region FROM access") if row[0] in regions]
+
+
+def test_ends_after_the_given_number_of_accesses(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
+    short = record(vmdev, tmp_path / "short.db", "--exits", "1000")
+    columns = "seq, t_ns, pc, address, value"
+    assert rows(short, f"SELECT {columns} FROM access") == rows(recorded, f"SELECT {columns} FROM access LIMIT 1000")
+    assert rows(short, "SELECT value FROM meta WHERE key IN ('closed', 'end_reason') ORDER BY key") == [(1,), ("exits",)]
+
+
+def test_ends_at_the_given_time_of_the_guest(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
+    short = record(vmdev, tmp_path / "short.db", "--duration", "10ms")
+    assert rows(short, "SELECT count(*) FROM exit") == rows(recorded, "SELECT count(*) FROM exit WHERE t_ns < 10000000")
+
+
+def test_a_killed_qemu_leaves_a_readable_unclosed_trace(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
+    """The guest ends QEMU itself: the debug exit device calls exit() without QEMU's own shutdown, as a crash would."""
+    path = tmp_path / "killed.db"
+    wrapper = tmp_path / "qemu-system-x86_64"
+    wrapper.write_text('#!/bin/sh\n[ "$1" = --version ] || [ "$1" = -help ] || (sleep 1.5; kill -9 $$) &\nexec qemu-system-x86_64 "$@"\n')
+    wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+    done = vmdev("record", "-o", path, "--qemu", wrapper, "--", *QUIET_PC, "-boot", "menu=on,splash-time=60000")
+    assert done.returncode == 2
+    assert "the recording was cut off" in done.stderr
+    with TraceReader(path) as trace:
+        assert not trace.closed
+        assert sum(len(chunk) for chunk in trace.exits()) == trace.exit_count
+
+
+# Bad input
+
+
+def check_refused(vmdev: Vmdev, message: str, *arguments: str | Path) -> None:
+    done = vmdev("record", *arguments)
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("Error: "), done.stderr
+    assert message in lines[-1]
+
+
+def test_refuses_to_overwrite(vmdev: Vmdev, tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    path.write_bytes(b"precious")
+    check_refused(vmdev, "--force", "-o", path)
+    assert path.read_bytes() == b"precious"
+
+
+def test_force_overwrites(vmdev: Vmdev, tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    path.write_bytes(b"rubbish")
+    record(vmdev, path, "--force", "--exits", "10")
+    assert rows(path, "SELECT count(*) FROM exit") == [(10,)]
+
+
+def test_says_that_the_folder_is_missing(vmdev: Vmdev, tmp_path: Path) -> None:
+    check_refused(vmdev, "there is no folder", "-o", tmp_path / "none" / "t.db")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_says_that_the_folder_cannot_be_written(vmdev: Vmdev, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    check_refused(vmdev, "Permission denied", "-o", tmp_path / "t.db")
+
+
+def test_says_that_qemu_is_missing(vmdev: Vmdev, tmp_path: Path) -> None:
+    check_refused(vmdev, "no such program", "-o", tmp_path / "t.db", "--qemu", "qemu-system-none")
+
+
+def fake_qemu(tmp_path: Path, version: str, help_text: str) -> Path:
+    path = tmp_path / "qemu-system-x86_64"
+    path.write_text(
+        f'#!/bin/sh\ncase "$1" in --version) echo "{version}";; -help) printf "{help_text}";; *) exit 3;; esac\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+def test_says_that_qemu_is_too_old(vmdev: Vmdev, tmp_path: Path) -> None:
+    qemu = fake_qemu(tmp_path, "QEMU emulator version 7.2.11 (Debian 1:7.2+dfsg-7+deb12u6)", "\\n-plugin x\\n")
+    check_refused(vmdev, "9.2 or newer", "-o", tmp_path / "t.db", "--qemu", qemu)
+
+
+def test_says_that_qemu_has_no_plugins(vmdev: Vmdev, tmp_path: Path) -> None:
+    qemu = fake_qemu(tmp_path, "QEMU emulator version 10.0.2", "\\n-name x\\n")
+    check_refused(vmdev, "--enable-plugins", "-o", tmp_path / "t.db", "--qemu", qemu)
+
+
+def test_shows_qemus_own_error_and_leaves_no_file(vmdev: Vmdev, tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    check_refused(vmdev, "unsupported machine type", "-o", path, "--", "qemu-system-x86_64", "-M", "nonsense")
+    assert not path.exists()
+
+
+def test_refuses_kvm(vmdev: Vmdev, tmp_path: Path) -> None:
+    check_refused(vmdev, "only TCG", "-o", tmp_path / "t.db", "--", "qemu-system-x86_64", "-accel", "kvm")
+
+
+def test_refuses_icount_with_several_cpus(vmdev: Vmdev, tmp_path: Path) -> None:
+    check_refused(
+        vmdev, "broken", "-o", tmp_path / "t.db", "--", "qemu-system-x86_64", "-icount", "shift=5", "-smp", "2"
+    )
