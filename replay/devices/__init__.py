@@ -1,0 +1,1 @@
+"""Device models, one a file, named by part number."""
