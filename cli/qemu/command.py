@@ -30,9 +30,28 @@ HASH_LIMIT_BYTES: Final = 1 << 30
 """Larger images are named by size alone."""
 
 IMAGE_OPTIONS: Final = frozenset(
-    "kernel initrd bios pflash dtb hda hdb hdc hdd cdrom fda fdb sd mtdblock drive blockdev".split()
+    [
+        "kernel",
+        "initrd",
+        "bios",
+        "pflash",
+        "dtb",
+        "hda",
+        "hdb",
+        "hdc",
+        "hdd",
+        "cdrom",
+        "fda",
+        "fdb",
+        "sd",
+        "mtdblock",
+        "drive",
+        "blockdev",
+    ]
 )
-DISK_OPTIONS: Final = frozenset("hda hdb hdc hdd cdrom fda fdb sd mtdblock drive blockdev".split())
+DISK_OPTIONS: Final = frozenset(
+    ["hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "sd", "mtdblock", "drive", "blockdev"]
+)
 NETWORK_OPTIONS: Final = frozenset(("netdev", "nic", "net"))
 
 
@@ -120,7 +139,9 @@ def complete(arguments: Sequence[str], clock: str | None, *, typed_input: bool =
     if clock is None:
         clock = "host" if cpus > 1 else "virtual"
         if cpus > 1:
-            notes.append(f"{cpus} CPUs: recorded with the host's clock; this recording cannot be made again bit for bit")
+            notes.append(
+                f"{cpus} CPUs: recorded with the host's clock; this recording cannot be made again bit for bit"
+            )
     added: list[str] = []
     if clock == "virtual" and not icount:
         added += ["-icount", f"shift={ICOUNT_SHIFT},sleep=off"]

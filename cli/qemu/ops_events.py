@@ -47,7 +47,7 @@ class Agreement:
     """How two witnesses of one run compare."""
 
     rules: Counter[str] = field(default_factory=Counter)
-    """Recorded accesses by the rule that pairs them with events: "exact", "split", "widened", "swapped", "unassigned"."""
+    """Recorded accesses by the rule that pairs them: "exact", "split", "widened", "swapped", "unassigned"."""
     unexplained: list[tuple[Access, tuple[OpsEvent, ...]]] = field(default_factory=list)
     """Recorded accesses that no rule pairs with the events that come next, and those events."""
     events_left: int = 0
