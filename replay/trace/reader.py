@@ -1,0 +1,352 @@
+"""Reading a trace: its facts as plain data, its exits as a stream of tuples."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from sqlite_utils import Database
+
+from ..errors import TraceCorruptError
+from ..guest import Guest, PciFunction, Region
+from . import opening
+from .rows import Event, ExitRow, Site
+from .schema import U64_MASK
+
+CHUNK: Final = 4096
+"""Exits read at a time."""
+
+CONTEXT_WINDOW: Final = 100_000
+"""`TraceReader.context` looks at no more exits than these."""
+
+FIND_STEP: Final = 1 << 16
+"""Exits looked at, at a time."""
+
+TALLY_STEP: Final = 1 << 18
+"""Exits counted at a time."""
+
+_COLUMNS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
+    "meta": {"key": str, "value": (str, int)},
+    "region": {
+        "snapshot": int,
+        "seq": int,
+        "space": str,
+        "first": int,
+        "last": int,
+        "name": str,
+        "kind": str,
+        "offset": int,
+        "priority": int,
+    },
+    "pci_function": {
+        "bus": int,
+        "slot": int,
+        "function": int,
+        "vendor_id": int,
+        "device_id": int,
+        "class": int,
+        "qdev_id": str,
+        "bars": str,
+    },
+    "site": {
+        "id": int,
+        "vcpu": int,
+        "pc": int,
+        "space": str,
+        "direction": str,
+        "address": int,
+        "size": int,
+        "string": int,
+        "insn": bytes,
+        "text": str,
+        "region": str,
+    },
+    "event": {"seq": int, "t_ns": int, "vcpu": (int, type(None)), "kind": str, "detail": str},
+}
+"""The small tables, and what Python gets from each column: a damaged row can hold anything."""
+
+_SIZES: Final = frozenset({1, 2, 4, 8})
+
+# A row that is no access (a site that does not exist, a value that is no integer) is left out and so leaves a gap,
+# which costs nothing to notice. NULL, text and blobs fail these comparisons, too.
+_SOUND: Final = (
+    "site BETWEEN 0 AND :last_site AND t_ns BETWEEN 0 AND 9223372036854775807 AND value <= 9223372036854775807"
+)
+_EXITS: Final = f"SELECT seq, t_ns, site, value FROM exit WHERE seq >= :start AND seq < :stop AND {_SOUND} ORDER BY seq"
+
+_LATEST_NS: Final = (1 << 63) - 1
+
+
+class TraceReader:
+    """A trace, open for reading. A context manager; the file is never written to.
+
+    Nothing is locked between two calls, so a recording that is still going on is not held up.
+
+    Args:
+        path: the file.
+
+    Raises:
+        TraceError: the file is missing, something else, of another format, or damaged; see `opening.open_trace`.
+            All methods raise `TraceCorruptError` where they come upon damage, with the place and the value found.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        self._opened = opening.open_trace(self.path)
+        self._connection = self._opened.connection
+        self._db = Database(self._connection, execute_plugins=False)
+        try:
+            with opening.translated(self.path):
+                self.meta: dict[str, str | int] = self._read_meta()
+                """The facts of the table `meta`, as recorded. traces/README.md lists the keys."""
+                self.exit_count = self._read_exit_count()
+                """Number of exits when the trace was opened."""
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> TraceReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. The reader is of no use afterwards; what it has returned is."""
+        self._opened.close()
+
+    # Facts
+
+    @property
+    def closed(self) -> bool:
+        """Whether the recorder ended in order: nothing can be missing at the end."""
+        return self.meta.get("closed") == 1
+
+    @cached_property
+    def guest(self) -> Guest:
+        """The recorded machine. `machine` is empty if the trace does not say it."""
+        meta = self.meta
+        rtc_base = meta.get("rtc_base")
+        return Guest(
+            machine=str(meta.get("machine", "")),
+            target=str(meta.get("target", "x86_64")),
+            clock=str(meta.get("clock", "virtual")),
+            rtc_base=None if rtc_base is None else str(rtc_base),
+            regions=tuple(self.regions),
+            functions=tuple(self._read_functions()),
+            meta=meta,
+        )
+
+    @cached_property
+    def sites(self) -> list[Site]:
+        """Where accesses come from; a site's place in the list is its id."""
+        sites: list[Site] = []
+        for row in self._rows("site", "id"):
+            if row["id"] != len(sites):
+                raise self._corrupt(f"the site after {len(sites)} others has id {row['id']}, not {len(sites)}")
+            if row["size"] not in _SIZES:
+                raise self._corrupt(f"site {row['id']} has {row['size']} bytes")
+            row["pc"] &= U64_MASK
+            row["address"] &= U64_MASK
+            row["string"] = bool(row["string"])
+            sites.append(Site(**row))
+        return sites
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """The flat view of the address spaces, by snapshot, space and address."""
+        regions: list[Region] = []
+        for row in self._rows("region", "snapshot, space"):
+            del row["seq"]
+            for unsigned in ("first", "last", "offset"):
+                row[unsigned] &= U64_MASK
+            regions.append(Region(**row))
+        return sorted(regions, key=lambda region: (region.snapshot, region.space, region.first))
+
+    def events(self) -> list[Event]:
+        """Everything that is no exit, in order."""
+        return [Event(**row) for row in self._rows("event", "seq, rowid")]
+
+    # Exits
+
+    def exits(self, start: int = 0, stop: int | None = None, chunk: int = CHUNK) -> Iterator[list[ExitRow]]:
+        """The exits from `start` up to, not including, `stop` (None: all), in order, in lists of up to `chunk`.
+
+        Each exit is a tuple (seq, t_ns, site, value); `value` is signed: mask it with `U64_MASK`. Seqs are gapless,
+        and sites exist.
+
+        Raises:
+            TraceCorruptError: an exit is missing, or is no access.
+            ValueError: `start` or `stop` is negative, or `chunk` is not positive.
+        """
+        if start < 0 or (stop is not None and stop < 0) or chunk < 1:
+            raise ValueError(
+                f"start and stop must not be negative and chunk must be positive: {start}, {stop}, {chunk}"
+            )
+        end = self.exit_count if stop is None else min(stop, self.exit_count)
+        last_site = len(self.sites) - 1
+        execute = self._connection.execute
+        for first in range(start, end, chunk):
+            last = min(first + chunk, end)
+            try:
+                rows: list[ExitRow] = execute(_EXITS, {"start": first, "stop": last, "last_site": last_site}).fetchall()
+            except sqlite3.Error as error:
+                raise opening.translate(error, self.path, f"between exits {first} and {last - 1}") from error
+            if len(rows) != last - first:
+                raise self._unsound(first, rows)
+            yield rows
+
+    def exit(self, seq: int) -> ExitRow:
+        """The exit numbered `seq`.
+
+        Raises:
+            IndexError: there is none.
+        """
+        if not 0 <= seq < self.exit_count:
+            raise IndexError(f"{self.path}: no exit {seq}; the last is {self.exit_count - 1}")
+        return next(self.exits(seq, seq + 1))[0]
+
+    def context(self, seq: int, site_ids: Collection[int], n: int) -> list[ExitRow]:
+        """The last `n` exits before `seq` that come from `site_ids`, oldest first.
+
+        They are looked for among the `CONTEXT_WINDOW` exits before `seq`, so that a rare site does not make it slow.
+        """
+        wanted = json.dumps(list(site_ids))
+        found = self._select(max(0, seq - CONTEXT_WINDOW), seq, wanted, order="DESC", limit=max(0, n))
+        return found[::-1]
+
+    def find(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        site_ids: Collection[int] | None = None,
+        from_ns: int = 0,
+        to_ns: int = _LATEST_NS,
+    ) -> Iterator[list[ExitRow]]:
+        """As `exits`, but only those from `site_ids` (None: from any) at a time from `from_ns` to `to_ns`, inclusive.
+
+        Gaps are not noticed.
+        """
+        end = self.exit_count if stop is None else min(stop, self.exit_count)
+        wanted = None if site_ids is None else json.dumps(list(site_ids))
+        for first in range(start, end, FIND_STEP):
+            rows = self._select(first, min(first + FIND_STEP, end), wanted, from_ns=from_ns, to_ns=to_ns)
+            if rows:
+                yield rows
+
+    def count_by_site(self, progress: Callable[[int], None] | None = None) -> list[int]:
+        """Number of exits from each site; a site's place in the list is its id.
+
+        It takes seconds for 10^7 exits; `progress` is called with the number of exits that were counted since the
+        last call.
+
+        Raises:
+            TraceCorruptError: an exit comes from a site that does not exist.
+        """
+        counts = [0] * len(self.sites)
+        for first in range(0, self.exit_count, TALLY_STEP):
+            last = min(first + TALLY_STEP, self.exit_count)
+            with opening.translated(self.path, f"between exits {first} and {last - 1}"):
+                rows = self._connection.execute(
+                    "SELECT site, count(*) FROM exit WHERE seq >= ? AND seq < ? GROUP BY site", (first, last)
+                ).fetchall()
+            for site, count in rows:
+                if not isinstance(site, int) or not 0 <= site < len(counts):
+                    for _ in self.exits(first, last):  # finds the exit, and says so
+                        pass
+                    raise self._corrupt(f"an exit between {first} and {last - 1} has site {site!r}")
+                counts[site] += count
+            if progress is not None:
+                progress(last - first)
+        return counts
+
+    def check_file(self) -> list[str]:
+        """What SQLite finds wrong with the file when it looks at all of it, in its words. Seconds for 10^7 exits."""
+        with opening.translated(self.path):
+            rows = self._connection.execute("PRAGMA quick_check(10)").fetchall()
+        return [str(message) for (message,) in rows if message != "ok"]
+
+    # How it is read
+
+    def _select(
+        self,
+        start: int,
+        stop: int,
+        wanted: str | None,
+        *,
+        from_ns: int = 0,
+        to_ns: int = _LATEST_NS,
+        order: str = "ASC",
+        limit: int = -1,
+    ) -> list[ExitRow]:
+        """Exits from `start` up to `stop`; `wanted` are the ids of sites as a JSON list."""
+        choice = "" if wanted is None else "AND site IN (SELECT value FROM json_each(:wanted))"
+        parameters = {
+            "start": start,
+            "stop": stop,
+            "last_site": len(self.sites) - 1,
+            "wanted": wanted,
+            "from_ns": min(from_ns, _LATEST_NS),
+            "to_ns": min(to_ns, _LATEST_NS),
+            "limit": limit,
+        }
+        with opening.translated(self.path, f"between exits {start} and {stop - 1}"):
+            return self._connection.execute(
+                f"SELECT seq, t_ns, site, value FROM exit WHERE seq >= :start AND seq < :stop AND {_SOUND} {choice} "
+                f"AND t_ns >= :from_ns AND t_ns <= :to_ns ORDER BY seq {order} LIMIT :limit",
+                parameters,
+            ).fetchall()
+
+    def _rows(self, table: str, order: str) -> list[dict[str, Any]]:
+        """All rows of a small table or view; each value has its column's type."""
+        with opening.translated(self.path, f"in {table}"):
+            rows = list(self._db[table].rows_where(order_by=order))
+        columns = _COLUMNS[table].items()
+        for row in rows:
+            for name, kind in columns:
+                if not isinstance(row[name], kind):
+                    raise self._corrupt(f"in {table}, {name} is {row[name]!r}: {row!r}")
+        return rows
+
+    def _read_meta(self) -> dict[str, str | int]:
+        return {row["key"]: row["value"] for row in self._rows("meta", "key")}
+
+    def _read_exit_count(self) -> int:
+        first, last = self._connection.execute(
+            "SELECT (SELECT min(seq) FROM exit), (SELECT max(seq) FROM exit)"
+        ).fetchone()
+        if first is None:
+            return 0
+        if first != 0:
+            raise self._corrupt(f"the first exit has seq {first!r}, not 0")
+        return int(last) + 1
+
+    def _read_functions(self) -> Iterator[PciFunction]:
+        for row in self._rows("pci_function", "bus, slot, function"):
+            del row["bars"]
+            yield PciFunction(class_code=row.pop("class"), **row)
+
+    def _unsound(self, first: int, rows: list[ExitRow]) -> TraceCorruptError:
+        """The error for the first exit from `first` on that is not among `rows`."""
+        found = {row[0] for row in rows}
+        seq = next(seq for seq in range(first, first + len(rows) + 1) if seq not in found)
+        with opening.translated(self.path, f"at exit {seq}"):
+            row = self._connection.execute("SELECT t_ns, site, value FROM exit WHERE seq = ?", (seq,)).fetchone()
+        if row is None:
+            return self._corrupt(f"exit {seq} is missing, though exit {self.exit_count - 1} is there")
+        t_ns, site, value = row
+        if isinstance(site, int) and not 0 <= site < len(self.sites):
+            return self._corrupt(f"exit {seq} has site {site}, but there are {len(self.sites)} sites")
+        return self._corrupt(f"exit {seq} is no access: t_ns {t_ns!r}, site {site!r}, value {value!r}")
+
+    def _corrupt(self, what: str) -> TraceCorruptError:
+        return TraceCorruptError(f"{self.path}: {what}; copy it again, or record again")

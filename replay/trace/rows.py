@@ -1,0 +1,45 @@
+"""The rows of a trace as plain data. Exits are tuples, ``(seq, t_ns, site, value)``: there are millions of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ExitRow = tuple[int, int, int, int]
+"""(seq, t_ns, site, value). `value` as SQLite stores it, signed: mask it with `U64_MASK`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an access comes from: one combination of instruction, address and size."""
+
+    id: int
+    vcpu: int
+    pc: int
+    """Virtual (linear) address of the instruction."""
+    space: Literal["pio", "mmio"]
+    direction: Literal["r", "w"]
+    """The guest's view: "r" is IN or a load, "w" is OUT or a store."""
+    address: int
+    """Port, or guest physical address."""
+    size: int
+    """Bytes: 1, 2, 4 or 8."""
+    string: bool
+    """An element of INS or OUTS, with or without REP."""
+    insn: bytes
+    """The instruction."""
+    text: str
+    """QEMU's disassembly of it; may be empty."""
+    region: str
+    """The region's name; empty if nothing was mapped there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something else that happened: after `seq` exits, so before the exit of that number."""
+
+    seq: int
+    t_ns: int
+    vcpu: int | None
+    kind: str
+    detail: str
