@@ -1,0 +1,40 @@
+"""Machines that recordings can be replayed into: which devices sit where, and how they are wired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ..errors import UnknownMachineError
+from ..guest import Guest
+from . import pc
+from .board import Board, Placement
+
+__all__ = ["MACHINES", "Board", "Placement", "build"]
+
+MACHINES: Final[dict[str, tuple[str, Callable[[Guest], Board]]]] = {
+    "pc": ("PC with i440FX and PIIX4", pc.build_pc),
+    "q35": ("PC with Q35 and ICH9", pc.build_q35),
+    "isapc": ("ISA-only PC", pc.build_isapc),
+    "microvm": ("Minimal machine with a few ISA devices", pc.build_microvm),
+}
+"""By QEMU's machine type without its version: the title, and what builds its board for a guest."""
+
+
+def build(guest: Guest, machine: str | None = None) -> Board:
+    """The board to replay `guest` into: `machine`, or by default the one that the guest was recorded on.
+
+    Raises:
+        UnknownMachineError: there is no such machine.
+    """
+    name = guest.machine if machine is None else machine
+    if name not in MACHINES:
+        if machine is not None:
+            problem = f"there is no machine {name!r}"
+        elif name:
+            problem = f"the trace was recorded on machine {name!r}, which cannot be replayed into"
+        else:
+            problem = "the trace does not say on which machine it was recorded: name one"
+        raise UnknownMachineError(f"{problem}; known machines: {', '.join(MACHINES)}")
+    _, builder = MACHINES[name]
+    return builder(guest)

@@ -1,0 +1,210 @@
+"""What a replay found: outcomes that add up, and the divergences. Plain data, no text.
+
+Every recorded exit has exactly one outcome, so the outcomes of a `Tally` add up to its exits. A divergence outside
+any exit, from a timer or a reset of a model, is counted in `roots` or `consequences` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Cause = Literal["value", "fault"]
+"""Why an answer is wrong: another value, or no usable answer (an exception, or something that is no value)."""
+
+Kind = Literal["root", "consequence"]
+"""The first divergence of a device since it was last reset, or a later one, which the first may explain."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of exits by outcome, of one device or of a whole replay."""
+
+    exits: int = 0
+    reads: int = 0
+    writes: int = 0
+    matched: int = 0
+    masked: int = 0
+    """Equal on every compared bit, with a contract that excuses the others."""
+    learned: int = 0
+    assumed: int = 0
+    diverged: int = 0
+    """Exits with a wrong answer: reads, and writes at which the model raised."""
+    roots: int = 0
+    consequences: int = 0
+    unmodelled: int = 0
+    unclaimed_reads: int = 0
+    delivered: int = 0
+    unclaimed_writes: int = 0
+    excluded: int = 0
+    """Replayed but not judged, because the user asked for other devices."""
+
+    @property
+    def checked(self) -> int:
+        """Exits of which something was compared with the recording."""
+        return self.matched + self.masked + self.diverged
+
+    @property
+    def agreement(self) -> float | None:
+        """The share of checked exits that agree, 0 to 1; None if nothing was checked."""
+        return (self.matched + self.masked) / self.checked if self.checked else None
+
+    @property
+    def outcomes(self) -> int:
+        """The sum of all outcomes. It equals `exits`."""
+        return (
+            self.matched
+            + self.masked
+            + self.learned
+            + self.assumed
+            + self.diverged
+            + self.unmodelled
+            + self.unclaimed_reads
+            + self.delivered
+            + self.unclaimed_writes
+            + self.excluded
+        )
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of `other`."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDifference:
+    """One field in which two values of a register differ, with the meanings that the register map gives."""
+
+    name: str
+    hw: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An exit as context: what the guest did with a device before it diverged."""
+
+    seq: int
+    t_ns: int
+    direction: str
+    """"r" or "w"."""
+    register: str | None
+    offset: int
+    address: int
+    size: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """The guest's instruction that made an access."""
+
+    pc: int
+    code: bytes
+    text: str
+    """QEMU's disassembly."""
+    size: int
+    """Bytes of the access, which tells the operand size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """A wrong answer."""
+
+    seq: int
+    """The exit, or, for a fault outside any exit, the exit that was next."""
+    t_ns: int
+    device: str
+    kind: Kind
+    cause: Cause
+    vcpu: int | None = None
+    instruction: Instruction | None = None
+    """None if no access was under way: the fault is in a timer or in a reset."""
+    space: str = ""
+    direction: str = ""
+    address: int | None = None
+    offset: int | None = None
+    size: int | None = None
+    register: str | None = None
+    hw: int | None = None
+    model: int | None = None
+    """None if the model gave no value."""
+    fields: tuple[FieldDifference, ...] = ()
+    detail: str = ""
+    """Of a fault: what happened, with the traceback."""
+    state: Mapping[str, int] = field(default_factory=dict)
+    """The model's state right after the access; roots only."""
+    context: tuple[Access, ...] = ()
+    """The last accesses to the device before this one, oldest first; roots only."""
+
+
+@dataclass(slots=True)
+class DeviceVerdict:
+    """What was found about one device."""
+
+    name: str
+    model: str
+    """The model's class."""
+    excluded: bool = False
+    tally: Tally = field(default_factory=Tally)
+    learned: dict[str, int] = field(default_factory=dict)
+    """Reads that taught the model, by register."""
+    assumed: dict[str, int] = field(default_factory=dict)
+    """Reads that were taken as outside input, by register."""
+
+
+@dataclass(slots=True)
+class Unclaimed:
+    """Accesses to a place where the machine has no device: one row a region, or an address where there is no region."""
+
+    space: str
+    region: str
+    """QEMU's name of what is there; "" if nothing is."""
+    first: int
+    """The lowest address that was accessed."""
+    last: int
+    """The highest."""
+    reads: int = 0
+    writes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSummary:
+    """Which recording was replayed."""
+
+    name: str
+    machine: str
+    target: str
+    clock: str
+    exits: int
+    closed: bool
+    """False if the recording was cut off."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The result of a replay."""
+
+    trace: TraceSummary
+    machine: str
+    """The machine that was replayed into."""
+    selected: tuple[str, ...] = ()
+    """The devices that were judged; empty: all."""
+    totals: Tally = field(default_factory=Tally)
+    devices: list[DeviceVerdict] = field(default_factory=list)
+    """Devices with exits or divergences, in the machine's order."""
+    divergences: list[Divergence] = field(default_factory=list)
+    """In order of seq: every root, and of each device the first consequences."""
+    unclaimed: list[Unclaimed] = field(default_factory=list)
+    """Most reads first."""
+
+    @property
+    def roots(self) -> list[Divergence]:
+        """The divergences that no earlier one explains."""
+        return [divergence for divergence in self.divergences if divergence.kind == "root"]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no divergence was found."""
+        return self.totals.roots == 0 and self.totals.consequences == 0

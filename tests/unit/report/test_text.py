@@ -1,0 +1,246 @@
+"""The report for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vmdev.replay.report import FORMATS
+from vmdev.replay.report.text import CUT_OFF, render, sentence
+from vmdev.replay.verdict import (
+    Access,
+    DeviceVerdict,
+    Divergence,
+    FieldDifference,
+    Instruction,
+    Tally,
+    TraceSummary,
+    Unclaimed,
+    Verdict,
+)
+
+
+def verdict_of(*devices: DeviceVerdict, closed: bool = True, **parts: Any) -> Verdict:
+    verdict = Verdict(TraceSummary("boot.db", "pc", "x86_64", "virtual", 0, closed), "pc", **parts)
+    verdict.devices = list(devices)
+    for device in devices:
+        verdict.totals.add(device.tally)
+    verdict.totals.exits += sum(row.reads + row.writes for row in verdict.unclaimed)
+    verdict.totals.unclaimed_reads = sum(row.reads for row in verdict.unclaimed)
+    verdict.totals.unclaimed_writes = sum(row.writes for row in verdict.unclaimed)
+    verdict.totals.reads += verdict.totals.unclaimed_reads
+    verdict.totals.writes += verdict.totals.unclaimed_writes
+    verdict.trace = TraceSummary("boot.db", "pc", "x86_64", "virtual", verdict.totals.exits, closed)
+    return verdict
+
+
+def good(name: str = "pit", matched: int = 31_204) -> DeviceVerdict:
+    return DeviceVerdict(name, "Model", tally=Tally(matched + 1, matched, 1, matched=matched, delivered=1))
+
+
+def bad(name: str = "rtc", roots: int = 1, consequences: int = 0) -> DeviceVerdict:
+    diverged = roots + consequences
+    tally = Tally(10, 10, 0, 10 - diverged, diverged=diverged, roots=roots, consequences=consequences)
+    return DeviceVerdict(name, "Model", tally=tally)
+
+
+def root(**parts: Any) -> Divergence:
+    defaults: dict[str, Any] = {
+        "seq": 1234,
+        "t_ns": 1_500_000_000,
+        "device": "rtc",
+        "kind": "root",
+        "cause": "value",
+        "vcpu": 0,
+        "instruction": Instruction(0xFFFF0, b"\xe4\x71", "inb $0x71, %al", 1),
+        "space": "pio",
+        "direction": "r",
+        "address": 0x71,
+        "offset": 1,
+        "size": 1,
+        "register": "Register A",
+        "hw": 0xA6,
+        "model": 0x24,
+        "fields": (
+            FieldDifference("UIP", "1", "0"),
+            FieldDifference("RS", "0b0110 (1024 Hz)", "0b0100 (4096 Hz)"),
+        ),
+        "state": {"index": 0x0A, "update_ns": 1_000_000},
+        "context": (
+            Access(1230, 1_400_000_000, "w", "Index", 0, 0x70, 1, 0x0A),
+            Access(998, 900_000_000, "r", None, 1, 0x71, 1, 0x26),
+        ),
+    }
+    return Divergence(**defaults | parts)
+
+
+def lines_of(verdict: Verdict, limit: int | None = None) -> list[str]:
+    return render(verdict, limit).splitlines()
+
+
+def test_the_first_line_is_the_verdict() -> None:
+    assert lines_of(verdict_of(good()))[0] == "31,204 of 31,204 checked reads match; 0 divergences."
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        ([good(matched=1)], "1 of 1 checked read matches; 0 divergences."),
+        ([bad()], "1 root divergence, in rtc; 9 of 10 checked reads match."),
+        ([bad(consequences=1)], "1 root divergence and 1 consequence, in rtc; 8 of 10 checked reads match."),
+        (
+            [bad(roots=2, consequences=3), good(matched=5), bad("pic")],
+            "3 root divergences and 3 consequences, in rtc, pic; 19 of 25 checked reads match.",
+        ),
+    ],
+)
+def test_the_verdict_in_a_sentence(devices: list[DeviceVerdict], expected: str) -> None:
+    assert sentence(verdict_of(*devices)) == expected
+
+
+def test_masked_reads_are_among_those_that_match() -> None:
+    verdict = verdict_of(DeviceVerdict("a", "Model", tally=Tally(5, 5, matched=3, masked=2)))
+    assert sentence(verdict) == "5 of 5 checked reads match; 0 divergences."
+
+
+def test_the_counts_are_a_table_with_aligned_columns() -> None:
+    learned = DeviceVerdict("fwcfg", "FwCfg", tally=Tally(2, 2, 0, matched=1, learned=1), learned={"DATA": 1})
+    verdict = verdict_of(good(), learned, unclaimed=[Unclaimed("pio", "vga", 0x3C0, 0x3DA, 7, 3)])
+    text = render(verdict)
+    assert (
+        """
+device        exits   reads  matched  learned  diverged  delivered  unclaimed  agreement
+pit          31,205  31,204   31,204        0         0          1          0   100.00 %
+fwcfg             2       2        1        1         0          0          0   100.00 %
+(no device)      10       7        0        0         0          0         10          -
+total        31,217  31,213   31,205        1         0          1         10   100.00 %
+"""
+        in text
+    )
+
+
+def test_agreement_is_never_rounded_up_to_all() -> None:
+    tally = Tally(1_000_000, 1_000_000, matched=999_999, diverged=1, roots=1)
+    assert "  99.99 %" in render(verdict_of(DeviceVerdict("a", "Model", tally=tally)))
+
+
+def test_columns_of_zeros_are_left_out_but_the_important_ones_stay() -> None:
+    titles = lines_of(verdict_of(good()))[3].split()
+    assert titles == ["device", "exits", "reads", "matched", "diverged", "delivered", "agreement"]
+
+
+def test_a_recording_that_was_cut_off_is_marked_loudly() -> None:
+    assert lines_of(verdict_of(good(), closed=False))[1] == CUT_OFF
+    assert CUT_OFF not in render(verdict_of(good()))
+
+
+def test_a_choice_of_devices_is_named_and_the_others_have_no_row() -> None:
+    other = DeviceVerdict("rtc", "Model", True, Tally(5, 5, excluded=5))
+    text = render(verdict_of(good(), other, selected=("pit",)))
+    assert "Judged: pit; all other exits are excluded." in text
+    assert "\nrtc" not in text
+    assert "excluded" in text.splitlines()[4]
+
+
+def test_another_machine_than_the_recorded_one_is_named() -> None:
+    verdict = verdict_of(good())
+    verdict.machine = "q35"
+    assert "of a pc (x86_64), replayed into q35." in render(verdict)
+
+
+def test_learned_and_assumed_reads_are_listed_by_register_most_first() -> None:
+    device = good("rtc")
+    device.learned = {"CMOS 0x38": 1, "CMOS 0x10": 3}
+    device.assumed = {"RBR": 1_000}
+    lines = lines_of(verdict_of(device))
+    assert lines[lines.index("Learned from the recording, reads by register:") + 1] == "  rtc: CMOS 0x10 3, CMOS 0x38 1"
+    assert lines[lines.index("Assumed as outside input, reads by register:") + 1] == "  rtc: RBR 1,000"
+
+
+def test_unclaimed_places_are_listed_and_the_tail_is_summed_up() -> None:
+    places = [Unclaimed("pio", "vga", 0x3C0, 0x3DA, 1_700, 3), Unclaimed("mmio", "", 0xFEE00000, 0xFEE00000, 60, 0)]
+    places += [Unclaimed("pio", "", port, port, 1, 2) for port in range(20)]
+    lines = lines_of(verdict_of(good(), unclaimed=places))
+    table = lines[lines.index(f"{'unclaimed':20}  reads  writes") :]
+    assert table[1] == "vga, pio 0x3c0-0x3da  1,700       3"
+    assert table[2] == f"{'mmio 0xfee00000':20}     60       0"
+    assert table[21] == f"{'2 other places':20}      2       4"
+
+
+def test_a_root_is_told_in_full() -> None:
+    verdict = verdict_of(bad(), divergences=[root()])
+    assert """
+Root divergence 1 of 1
+  seq 1,234 at 1.500000000 s, vCPU 0
+  rtc.Register A (offset 0x1, pio 0x71, 1 byte): hw=0xa6 model=0x24
+    differing bits 7, 1 (0x82)
+    UIP  hw=1 model=0
+    RS   hw=0b0110 (1024 Hz) model=0b0100 (4096 Hz)
+  instruction at 0xffff0: in al, 0x71  [e4 71]
+  the last 2 accesses to rtc before it
+    seq 1,230  1.400000000 s  write  Index       0x70  0x0a
+    seq 998    0.900000000 s  read   offset 0x1  0x71  0x26
+  state of the model after it
+    index=0xa, update_ns=1,000,000
+""" in render(verdict)
+
+
+def test_values_are_shown_with_all_digits_of_the_access() -> None:
+    text = render(verdict_of(bad(), divergences=[root(size=4, hw=0x1F00, model=0, fields=())]))
+    assert "4 bytes): hw=0x00001f00 model=0x00000000" in text
+    assert "differing bits 12..8 (0x00001f00)" in text
+
+
+def test_a_register_without_a_name_is_told_by_its_offset() -> None:
+    assert "  rtc (offset 0x1, pio 0x71, 1 byte): hw=" in render(verdict_of(bad(), divergences=[root(register=None)]))
+
+
+def test_a_fault_at_an_access_comes_with_its_traceback() -> None:
+    detail = 'Traceback (most recent call last):\n  File "rtc.py"\nValueError: 3'
+    text = render(verdict_of(bad(), divergences=[root(cause="fault", model=None, fields=(), detail=detail)]))
+    assert "rtc.Register A (offset 0x1, pio 0x71, 1 byte): the model failed at this read; hw=0xa6\n" in text
+    assert '\n    Traceback (most recent call last):\n      File "rtc.py"\n    ValueError: 3\n' in text
+    assert "differing bits" not in text
+
+
+def test_a_fault_outside_any_access_says_so() -> None:
+    fault = Divergence(7, 1_000, "rtc", "root", "fault", detail="ValueError: 3", state={"a": 1})
+    text = render(verdict_of(bad(), divergences=[fault]))
+    assert "seq 7 at 0.000001000 s\n" in text
+    assert "rtc: the model failed outside any access, in a timer or a reset\n    ValueError: 3\n" in text
+    assert "instruction" not in text
+
+
+def test_consequences_are_folded_into_a_count() -> None:
+    divergences = [root(), root(seq=1300, kind="consequence")]
+    text = render(verdict_of(bad(consequences=5), divergences=divergences))
+    assert "Consequences, later differences that a root may explain: rtc 5." in text
+    assert "1,300" not in text
+
+
+def test_roots_beyond_the_limit_are_counted() -> None:
+    divergences = [root(seq=seq) for seq in range(12)]
+    text = render(verdict_of(bad(roots=12), divergences=divergences))
+    assert text.count("Root divergence ") == 10
+    assert "2 root divergences more; --limit shows them." in text
+    assert render(verdict_of(bad(roots=12), divergences=divergences), 12).count("Root divergence ") == 12
+    assert "Root divergence 1 of" not in render(verdict_of(bad(roots=12), divergences=divergences), 0)
+
+
+def test_text_from_a_recording_cannot_command_the_terminal() -> None:
+    evil = Instruction(0, b"", "nop\x1b[2J", 1)
+    verdict = verdict_of(bad(), divergences=[root(instruction=evil)], unclaimed=[Unclaimed("pio", "\x1b]0;x", 1, 1, 1)])
+    assert "\x1b" not in render(verdict)
+
+
+def test_no_line_ends_in_blanks_and_the_text_ends_with_one_newline() -> None:
+    text = render(verdict_of(good(), bad(), divergences=[root()]))
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_every_format_renders_every_verdict() -> None:
+    for form in FORMATS.values():
+        assert form(verdict_of(good(), bad(), divergences=[root()]), None).endswith("\n")
