@@ -17,8 +17,8 @@ NANOSECONDS_PER_SECOND: Final = 1_000_000_000
 NEVER: Final = 1 << 63
 """A time, in ns, that no trace reaches."""
 
-MAX_FIRINGS_PER_ADVANCE: Final = 10_000_000
-"""More firings than this between two exits mean that a timer never ends."""
+MAX_FIRINGS_AT_ONCE: Final = 100_000
+"""More firings than this at one point of time mean that a timer never ends."""
 
 
 class Timer:
@@ -44,15 +44,22 @@ class Timer:
 
 
 class Clock:
-    """The virtual clock of one machine, in nanoseconds since the guest was started."""
+    """The virtual clock of one machine, in nanoseconds since the guest was started.
 
-    __slots__ = ("_heap", "_order", "deadline_ns", "firing", "now_ns")
+    Args:
+        now_ns: the present.
+        step_ns: how long an instruction takes, if the guest's time is counted in instructions (icount). What falls due
+            during an instruction happens after it, so it is too late for the access that the instruction makes.
+    """
 
-    def __init__(self, now_ns: int = 0) -> None:
+    __slots__ = ("_heap", "_order", "_step_ns", "deadline_ns", "firing", "now_ns")
+
+    def __init__(self, now_ns: int = 0, step_ns: int = 0) -> None:
+        self._step_ns = step_ns
         self.now_ns = now_ns
         """The present, in ns. Only the replayer and `advance` move it."""
         self.deadline_ns = NEVER
-        """No timer fires before this, in ns. It may be early, never late."""
+        """An access before this time, in ns, comes before every timer. It may be early, never late."""
         self.firing: Timer | None = None
         """The timer that fires now or fired last: whose fault it is if `advance` raises."""
         self._heap: list[tuple[int, int, Timer]] = []
@@ -63,34 +70,39 @@ class Clock:
         return Timer(self, callback)
 
     def advance(self, to_ns: int) -> None:
-        """Move to `to_ns` (ns), firing on the way every timer with a deadline up to and including it.
+        """Move to the access at `to_ns` (ns), firing on the way every timer that is due before it.
+
+        Due is a deadline up to and including `to_ns` less the time of an instruction.
 
         Raises:
-            TimerLoopError: more than `MAX_FIRINGS_PER_ADVANCE` firings.
+            TimerLoopError: more than `MAX_FIRINGS_AT_ONCE` firings at one time.
         """
         heap = self._heap
+        until_ns = to_ns - self._step_ns
         firings = 0
-        while heap and heap[0][0] <= to_ns:
+        while heap and heap[0][0] <= until_ns:
             deadline_ns, _, timer = heapq.heappop(heap)
             if timer.deadline_ns != deadline_ns:
                 continue  # re-armed or cancelled since
             timer.deadline_ns = NEVER
             self.firing = timer
-            self.now_ns = max(self.now_ns, deadline_ns)
+            if deadline_ns > self.now_ns:
+                self.now_ns = deadline_ns
+                firings = 0
             firings += 1
-            if firings > MAX_FIRINGS_PER_ADVANCE:
+            if firings > MAX_FIRINGS_AT_ONCE:
                 name = getattr(timer.callback, "__qualname__", repr(timer.callback))
-                raise TimerLoopError(f"timer {name} fired {firings} times up to {to_ns} ns and does not end")
+                raise TimerLoopError(f"timer {name} fired {firings} times at {self.now_ns} ns and does not end")
             timer.callback()
         self.now_ns = to_ns
-        self.deadline_ns = heap[0][0] if heap else NEVER
+        self.deadline_ns = heap[0][0] + self._step_ns if heap else NEVER
 
     def _schedule(self, timer: Timer) -> None:
         if timer.deadline_ns >= NEVER:
             return
         self._order += 1
         heapq.heappush(self._heap, (timer.deadline_ns, self._order, timer))
-        self.deadline_ns = min(self.deadline_ns, timer.deadline_ns)
+        self.deadline_ns = min(self.deadline_ns, timer.deadline_ns + self._step_ns)
 
 
 def ticks(elapsed_ns: int, frequency_hz: int) -> int:

@@ -57,6 +57,17 @@ class Guest:
     meta: Mapping[str, str | int] = field(default_factory=dict)
     """Every other fact of the trace, as recorded."""
 
+    @property
+    def step_ns(self) -> int:
+        """How long an instruction takes, in ns, if the guest's time is counted in instructions; else 0."""
+        shift = self.meta.get("icount_shift")
+        return 1 << shift if isinstance(shift, int) and 0 <= shift < 32 else 0
+
+    @property
+    def has_typed_input(self) -> bool:
+        """Whether characters or keys could reach the guest from outside. A trace that does not say may have had some."""
+        return "typed input" in str(self.meta.get("async_sources", "typed input"))
+
     def find_regions(self, name: str, space: str = "pio") -> list[Region]:
         """All places, in any snapshot, where a region of that name was mapped; each place once."""
         found = {(r.first, r.last): r for r in self.regions if r.name == name and r.space == space}

@@ -30,11 +30,12 @@ class Board:
 
     Args:
         machine: the machine's short name: "pc".
+        step_ns: how long an instruction takes, see `Clock`.
     """
 
-    def __init__(self, machine: str) -> None:
+    def __init__(self, machine: str, step_ns: int = 0) -> None:
         self.machine = machine
-        self.clock = Clock()
+        self.clock = Clock(step_ns=step_ns)
         self.io = IoManager()
         self.devices: dict[str, Device] = {}
         """By name, in the order in which they were added, are reset and are reported."""

@@ -93,7 +93,7 @@ def build_microvm(guest: Guest) -> Board:
 
 
 def _build(machine: str, guest: Guest, usual: dict[str, tuple[int, ...]]) -> Board:
-    board = Board(machine)
+    board = Board(machine, guest.step_ns)
     ports = _Ports(guest, usual)
     pic = _add_pic(board, ports)
     _add_timers(board, ports, pic)
@@ -130,7 +130,8 @@ def _add_uarts(board: Board, ports: _Ports, pic: I8259Pair | None) -> None:
         # A UART elsewhere sits on a PCI card, whose interrupt is not modelled.
         name, irq = COM_PORTS.get(port, (f"serial@{port:x}", None))
         line = board.line() if irq is None else _interrupt(board, pic, irq)
-        board.add(name, Uart16550(board.clock, line), pio=[(port, 8)])
+        uart = Uart16550(board.clock, line, outside=ports.guest.has_typed_input)
+        board.add(name, uart, pio=[(port, 8)])
 
 
 def _add_odd_ports(board: Board, ports: _Ports) -> None:

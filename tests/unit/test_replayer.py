@@ -577,7 +577,7 @@ def test_other_timers_fire_after_one_has_failed(script: Script) -> None:
 
 
 def test_a_timer_without_end_is_a_fault_of_its_device(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock_module, "MAX_FIRINGS_PER_ADVANCE", 100)
+    monkeypatch.setattr(clock_module, "MAX_FIRINGS_AT_ONCE", 100)
     board = Board("toy")
     ticker = board.add("a", Ticker(board.clock, lambda self: self.timer.arm(self.clock.now_ns)), pio=[(BASE, 8)])
     ticker.timer.arm(500)

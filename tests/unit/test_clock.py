@@ -1,0 +1,139 @@
+"""The clock: timers fire in order, each seeing its own time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmdev.replay.clock import MAX_FIRINGS_AT_ONCE, NEVER, Clock, first_ns_of_tick, ticks
+from vmdev.replay.errors import TimerLoopError
+
+
+class Log:
+    """A timer that writes down when it fired."""
+
+    def __init__(self, clock: Clock, name: str = "") -> None:
+        self.clock = clock
+        self.fired: list[int] = []
+        self.timer = clock.timer(self.fire)
+
+    def fire(self) -> None:
+        self.fired.append(self.clock.now_ns)
+
+
+def test_timer_fires_at_its_deadline_and_once() -> None:
+    clock = Clock()
+    log = Log(clock)
+    log.timer.arm(100)
+    clock.advance(99)
+    assert log.fired == []
+    clock.advance(100)
+    clock.advance(1000)
+    assert log.fired == [100]
+    assert log.timer.deadline_ns == NEVER
+    assert clock.now_ns == 1000
+
+
+def test_timers_fire_in_order_of_deadline_then_of_arming() -> None:
+    clock = Clock()
+    order: list[str] = []
+    for name, deadline_ns in (("b", 20), ("a", 10), ("c", 20)):
+        clock.timer(lambda name=name: order.append(name)).arm(deadline_ns)
+    clock.advance(30)
+    assert order == ["a", "b", "c"]
+
+
+def test_rearming_replaces_the_deadline() -> None:
+    clock = Clock()
+    log = Log(clock)
+    log.timer.arm(10)
+    log.timer.arm(50)
+    clock.advance(40)
+    assert log.fired == []
+    log.timer.arm(45)
+    clock.advance(100)
+    assert log.fired == [45]
+
+
+def test_cancelled_timer_does_not_fire() -> None:
+    clock = Clock()
+    log = Log(clock)
+    log.timer.arm(10)
+    log.timer.cancel()
+    clock.advance(100)
+    assert log.fired == []
+
+
+def test_timer_armed_by_a_timer_fires_on_the_way() -> None:
+    clock = Clock()
+    fired: list[int] = []
+
+    def periodic() -> None:
+        fired.append(clock.now_ns)
+        timer.arm(clock.now_ns + 10)
+
+    timer = clock.timer(periodic)
+    timer.arm(10)
+    clock.advance(35)
+    assert fired == [10, 20, 30]
+
+
+def test_what_falls_due_during_an_instruction_comes_after_its_access() -> None:
+    """Icount: an access at t precedes a timer due at t - step + 1 or later."""
+    clock = Clock(step_ns=32)
+    log = Log(clock)
+    log.timer.arm(100)
+    assert clock.deadline_ns == 132
+    clock.advance(131)
+    assert (log.fired, clock.now_ns) == ([], 131)
+    clock.advance(132)
+    assert len(log.fired) == 1
+
+
+def test_timer_without_end_is_named() -> None:
+    clock = Clock()
+
+    def runaway() -> None:
+        timer.arm(clock.now_ns)
+
+    timer = clock.timer(runaway)
+    timer.arm(10)
+    with pytest.raises(TimerLoopError, match=r"runaway fired \d+ times at 10 ns"):
+        clock.advance(20)
+    assert clock.firing is timer
+
+
+def test_many_firings_are_fine_while_time_goes_on() -> None:
+    clock = Clock()
+    count = 0
+
+    def tick() -> None:
+        nonlocal count
+        count += 1
+        timer.arm(clock.now_ns + 1)
+
+    timer = clock.timer(tick)
+    timer.arm(1)
+    clock.advance(MAX_FIRINGS_AT_ONCE + 10)
+    assert count == MAX_FIRINGS_AT_ONCE + 10
+
+
+@given(st.lists(st.integers(0, 1000), max_size=20), st.lists(st.integers(0, 1000), max_size=5))
+def test_no_access_before_deadline_ns_misses_a_timer(deadlines: list[int], stops: list[int]) -> None:
+    clock = Clock()
+    logs = [Log(clock) for _ in deadlines]
+    for log, deadline_ns in zip(logs, deadlines, strict=True):
+        log.timer.arm(deadline_ns)
+    for stop in sorted(stops):
+        if stop >= clock.deadline_ns:
+            clock.advance(stop)
+        for log, deadline_ns in zip(logs, deadlines, strict=True):
+            assert bool(log.fired) == (deadline_ns <= stop)
+
+
+@given(st.integers(0, 1 << 50), st.sampled_from([1_193_182, 3_579_545, 100_000_000, 32_768]))
+def test_first_nanosecond_of_a_tick(tick: int, frequency_hz: int) -> None:
+    first_ns = first_ns_of_tick(tick, frequency_hz)
+    assert ticks(first_ns, frequency_hz) == tick
+    assert not first_ns or ticks(first_ns - 1, frequency_hz) < tick
