@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import time
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def record(
             program = words.pop(0)
     qemu = find_qemu(program)
     plugin = find_plugin(qemu)
-    guest = qemu_command.complete(words, clock, typed_input=not default_guest)
+    guest = qemu_command.complete(words, clock, typed_input=not default_guest and _has_input())
     for note in guest.notes:
         click.echo(f"note: {note}", err=True)
     if output.exists() and not force:
@@ -112,6 +113,14 @@ def record(
         _discard_if_empty(output)
         raise
     _finish(output, outcome, time.monotonic() - began)
+
+
+def _has_input() -> bool:
+    """Whether anything can come from standard input."""
+    try:
+        return not os.path.samestat(os.fstat(0), os.stat(os.devnull))  # noqa: PTH116  (a descriptor has no path)
+    except OSError:
+        return False
 
 
 def _meta(qemu: Qemu, guest: qemu_command.Command, mmio: str) -> dict[str, str | int]:

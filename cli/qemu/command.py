@@ -52,6 +52,8 @@ IMAGE_OPTIONS: Final = frozenset(
 DISK_OPTIONS: Final = frozenset(
     ["hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "sd", "mtdblock", "drive", "blockdev"]
 )
+DEAF_BACKENDS: Final = frozenset(("none", "null", "file", "ringbuf", "memory", "chardev"))
+"""Backends of character devices from which nothing comes."""
 NETWORK_OPTIONS: Final = frozenset(("netdev", "nic", "net"))
 
 
@@ -255,10 +257,21 @@ def _async_sources(options: Sequence[Option], typed_input: bool) -> list[str]:
         sources.append("network")
     if any(option.name == "device" and "virtio-rng" in option.words[0] for option in options):
         sources.append("entropy")
-    if typed_input and ("nographic" in names or any(_is_console(option) for option in options)):
+    if _can_be_typed_at(options, typed_input):
         sources.append("typed input")
     return sources
 
 
-def _is_console(option: Option) -> bool:
-    return option.name in ("serial", "chardev", "monitor") and "stdio" in re.split(r"[,:]", option.argument)
+def _can_be_typed_at(options: Sequence[Option], stdin: bool) -> bool:
+    """Whether keys or characters can reach the guest: by a window's keyboard, standard input or another backend."""
+    names = {option.name for option in options}
+    display = _last(options, "display")
+    if "nographic" in names:
+        if stdin:
+            return True
+    elif display is None or display.words[0] != "none":
+        return True
+    backends = [
+        re.split(r"[,:]", o.argument) for o in options if o.name in ("serial", "parallel", "chardev", "monitor")
+    ]
+    return any(backend[0] not in DEAF_BACKENDS and (stdin or "stdio" not in backend) for backend in backends)

@@ -28,8 +28,8 @@ def test_options_are_split_into_name_and_argument() -> None:
 
 
 def test_one_cpu_is_recorded_reproducibly() -> None:
-    guest = complete(["-M", "pc", "-nic", "none"], None)
-    assert guest.arguments[4:] == [
+    guest = complete(["-M", "pc", "-nic", "none", "-display", "none"], None)
+    assert guest.arguments[6:] == [
         "-icount", f"shift={ICOUNT_SHIFT},sleep=off", "-accel", "tcg,thread=single",
         "-rtc", f"base={RTC_BASE},clock=vm", "-seed", "0",
     ]  # fmt: skip
@@ -107,18 +107,26 @@ def test_images_are_named_with_size_and_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sources"),
     [
-        (["-nodefaults"], []),
-        (["-M", "pc"], ["network"]),
-        (["-nic", "none", "-cdrom", "x.iso"], ["disk"]),
-        (["-nic", "none", "-drive", "if=pflash,file=x"], []),
-        (["-nic", "none", "-device", "virtio-rng-pci"], ["entropy"]),
+        (["-nodefaults", "-display", "none"], []),
+        (["-display", "none"], ["network"]),
+        (["-nic", "none", "-display", "none", "-cdrom", "x.iso"], ["disk"]),
+        (["-nic", "none", "-display", "none", "-drive", "if=pflash,file=x"], []),
+        (["-nic", "none", "-display", "none", "-device", "virtio-rng-pci"], ["entropy"]),
+        (["-nic", "none"], ["typed input"]),
         (["-nic", "none", "-nographic"], ["typed input"]),
-        (["-nic", "none", "-serial", "mon:stdio"], ["typed input"]),
-        (["-netdev", "user,id=n"], ["network"]),
+        (["-nic", "none", "-display", "none", "-serial", "mon:stdio"], ["typed input"]),
+        (["-nic", "none", "-display", "none", "-chardev", "socket,id=a,path=b"], ["typed input"]),
+        (["-nic", "none", "-display", "none", "-serial", "file:out"], []),
+        (["-display", "none", "-netdev", "user,id=n"], ["network"]),
     ],
 )
 def test_sources_that_differ_from_run_to_run_are_named(arguments: list[str], sources: list[str]) -> None:
     assert complete(arguments, None).async_sources == sources
+
+
+def test_standard_input_counts_only_if_something_can_come_from_it() -> None:
+    arguments = ["-nic", "none", "-nographic", "-serial", "mon:stdio"]
+    assert complete(arguments, None, typed_input=False).async_sources == []
 
 
 def test_default_guest_has_no_such_source() -> None:
