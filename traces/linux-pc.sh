@@ -1,0 +1,19 @@
+#!/bin/sh
+# Records traces/linux-pc.db: Debian's cloud kernel on pc until it finds no root file system, and reboots.
+#
+#   traces/linux-pc.sh [VMLINUZ]
+#
+# Without VMLINUZ it downloads the newest linux-image-*-cloud-amd64 that apt knows, and unpacks it without installing.
+# No display and no HPET: what is left of such a boot is mostly the 8254, the RTC, the ACPI timer, UART and 8259A.
+set -eu
+cd "$(dirname "$0")"
+if [ $# -eq 0 ]; then
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    package=$(apt-cache search --names-only '^linux-image-[0-9].*-cloud-amd64$' | cut -d ' ' -f 1 | sort -V | tail -n 1)
+    (cd "$work" && apt-get -q download "$package" && dpkg-deb -x ./*.deb .)
+    set -- "$(echo "$work"/boot/vmlinuz-*)"
+fi
+../.venv/bin/vmdev record --force -o linux-pc.db -- -M pc,hpet=off -vga none -display none -nic none -m 128 \
+    -serial stdio -no-reboot -icount shift=3,sleep=off -kernel "$1" -append "console=ttyS0 nokaslr panic=-1 quiet" \
+    </dev/null
