@@ -8,6 +8,7 @@
  */
 #include "exit_queue.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -49,20 +50,30 @@ static void forget(struct exit_queue *queue, struct item item)
     }
 }
 
+static bool must_wait(const struct exit_queue *queue, size_t items)
+{
+    return queue->capacity - queue->count < items && !queue->discarding;
+}
+
+void exit_queue_reserve(struct exit_queue *queue, size_t items)
+{
+    if (must_wait(queue, items)) {
+        queue->waits++;
+        while (must_wait(queue, items)) {
+            pthread_cond_wait(&queue->not_full, &queue->lock);
+        }
+    }
+}
+
 void exit_queue_push(struct exit_queue *queue, struct item item)
 {
     size_t last;
 
-    if (queue->count == queue->capacity && !queue->discarding) {
-        queue->waits++;
-        while (queue->count == queue->capacity && !queue->discarding) {
-            pthread_cond_wait(&queue->not_full, &queue->lock);
-        }
-    }
     if (queue->discarding) {
         forget(queue, item);
         return;
     }
+    assert(queue->count < queue->capacity);
     last = queue->first + queue->count;
     if (last >= queue->capacity) {
         last -= queue->capacity;

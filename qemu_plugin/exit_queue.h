@@ -30,7 +30,13 @@ struct exit_queue {
 bool exit_queue_init(struct exit_queue *queue, size_t capacity);
 void exit_queue_destroy(struct exit_queue *queue);
 
-/* Append an item; with the lock held. Waits, releasing the lock, while the queue is full. */
+/*
+ * Wait until `items` more fit; with the lock held. Waiting releases the lock: decide what to push afterwards. What is
+ * then pushed before the lock is released stays together.
+ */
+void exit_queue_reserve(struct exit_queue *queue, size_t items);
+
+/* Append an item; with the lock held, and its place reserved. */
 void exit_queue_push(struct exit_queue *queue, struct item item);
 
 /*

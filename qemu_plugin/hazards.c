@@ -6,6 +6,7 @@
 #include "hazards.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,10 @@ struct range {
 };
 
 static bool needed;
+/* Read by any vCPU thread; added to under the lock: a range is complete before n_ranges counts it. */
 static struct range ranges[HAZARDS_MAX];
 static size_t n_ranges;
+static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 
 /* Internal functions of QEMU that distributions export: qemu_get_cpu(), cpu_get_phys_page_debug(). */
 static void *(*get_cpu)(int index);
@@ -73,7 +76,9 @@ bool hazards_set(const char *text)
 
 static bool contains(uint64_t phys_addr)
 {
-    for (size_t i = 0; i < n_ranges; i++) {
+    size_t n = __atomic_load_n(&n_ranges, __ATOMIC_ACQUIRE);
+
+    for (size_t i = 0; i < n; i++) {
         if (phys_addr >= ranges[i].first && phys_addr <= ranges[i].last) {
             return true;
         }
@@ -105,6 +110,7 @@ bool hazards_note_device(uint64_t vaddr, uint64_t phys_addr, const char *region)
 {
     uint64_t page = vaddr >> PAGE_SHIFT;
     uint64_t first = phys_addr & ~(uint64_t)(ECAM_SIZE - 1);
+    bool room = true;
 
     if (ram_pages[page % RAM_PAGES] == page + 1) {
         ram_pages[page % RAM_PAGES] = 0;
@@ -112,10 +118,17 @@ bool hazards_note_device(uint64_t vaddr, uint64_t phys_addr, const char *region)
     if (!needed || strcmp(region, ECAM_REGION) != 0 || contains(phys_addr)) {
         return true;
     }
-    if (n_ranges == HAZARDS_MAX || !get_cpu || !get_phys_page) {
+    if (!get_cpu || !get_phys_page) {
         return false;
     }
-    ranges[n_ranges] = (struct range){first, first + ECAM_SIZE - 1};
-    __atomic_store_n(&n_ranges, n_ranges + 1, __ATOMIC_RELEASE);
-    return true;
+    pthread_mutex_lock(&adding);
+    if (!contains(phys_addr)) { /* another vCPU may have been faster */
+        room = n_ranges < HAZARDS_MAX;
+        if (room) {
+            ranges[n_ranges] = (struct range){first, first + ECAM_SIZE - 1};
+            __atomic_store_n(&n_ranges, n_ranges + 1, __ATOMIC_RELEASE);
+        }
+    }
+    pthread_mutex_unlock(&adding);
+    return room;
 }

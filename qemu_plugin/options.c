@@ -20,9 +20,12 @@ static bool parse_number(const char *text, uint64_t *value)
 {
     char *end;
 
+    if (*text < '0' || *text > '9') { /* strtoull would accept space and a sign */
+        return false;
+    }
     errno = 0;
     *value = strtoull(text, &end, 0);
-    return *text && !*end && !errno;
+    return !*end && !errno;
 }
 
 static bool parse_mmio(const char *text, enum mmio_mode *mode)

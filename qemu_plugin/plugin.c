@@ -18,6 +18,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,14 +35,20 @@
 
 PLUGIN_EXPORT int qemu_plugin_version = VMDEV_PLUGIN_API == 7 ? 7 : 4;
 
+/* An IN whose value is still to be fetched, or an IN or OUT that may have been refused. */
+struct pending {
+    struct insn *insn; /* NULL: none */
+    uint64_t t_ns;
+    uint64_t value; /* OUT */
+    uint16_t port;
+    bool may_be_refused; /* the I/O permission bitmap decides */
+};
+
 /* What one vCPU is in the middle of. Only its own thread touches it. */
 struct vcpu {
-    struct qemu_plugin_register *accumulator;
-    struct qemu_plugin_register *dx;
+    struct qemu_plugin_register *accumulator, *dx, *cr0, *eflags, *cs;
     GByteArray *buffer;
-    struct insn *in;       /* an IN whose value is still to be fetched, or NULL */
-    uint64_t in_t_ns;
-    uint16_t in_port;
+    struct pending pending;
     uint16_t string_port;  /* DX at the entry of the INS or OUTS that runs */
     bool ins_stored;       /* INS: the dummy store of this element has been seen */
 };
@@ -52,7 +59,7 @@ static const char NO_NAME[] = "";
 static struct options options;
 static bool is_x86;
 static struct vcpu *vcpus[VCPUS_MAX];
-static qemu_plugin_u64 in_pending; /* per vCPU: 1 while vcpu.in is set; lets blocks test it without a call */
+static qemu_plugin_u64 io_pending; /* per vCPU: 1 while vcpu.pending holds something, to be tested without a call */
 static int64_t (*clock_get_ns)(int type);
 static uint64_t fast_misses; /* mmio=full: accesses that mmio=fast would not have seen */
 
@@ -96,37 +103,89 @@ static void record_pio(unsigned int vcpu_index, struct insn *insn, enum directio
 
 /* --- IN and OUT --- */
 
-static void finish_in(unsigned int vcpu_index)
+#define CR0_PE 0x1u
+#define EFLAGS_VM 0x20000u
+#define EFLAGS_IOPL(eflags) ((eflags) >> 12 & 3)
+#define CS_CPL(cs) ((cs) & 3)
+
+/* Intel SDM volume 1, 19.5: whether IN and OUT are allowed whatever the I/O permission bitmap says. */
+static bool is_permitted(struct vcpu *vcpu)
+{
+    uint64_t eflags;
+
+    if (!vcpu->cr0 || !vcpu->eflags || !vcpu->cs || !(read_register(vcpu, vcpu->cr0) & CR0_PE)) {
+        return true;
+    }
+    eflags = read_register(vcpu, vcpu->eflags);
+    return !(eflags & EFLAGS_VM) && CS_CPL(read_register(vcpu, vcpu->cs)) <= EFLAGS_IOPL(eflags);
+}
+
+static void forget_pending(unsigned int vcpu_index, const char *why)
+{
+    struct pending *pending = &vcpus[vcpu_index]->pending;
+    char detail[48];
+
+    snprintf(detail, sizeof(detail), "pc %#" PRIx64 " port %#x size %u", pending->insn->row.pc, pending->port,
+             pending->insn->operand_size);
+    recorder_event((int)vcpu_index, why, detail);
+    pending->insn = NULL;
+    qemu_plugin_u64_set(io_pending, vcpu_index, 0);
+}
+
+/*
+ * The vCPU is about to execute the instruction at `next_pc`: record what is pending. If a port access needed the
+ * bitmap's permission and its instruction was not simply followed by the next one, it was refused, or an interrupt
+ * came right after it; which of both cannot be seen, and an event says so.
+ */
+static void finish_pending(unsigned int vcpu_index, uint64_t next_pc)
 {
     struct vcpu *vcpu = vcpus[vcpu_index];
-    struct insn *insn = vcpu->in;
+    struct pending *pending = &vcpu->pending;
+    struct insn *insn = pending->insn;
+    bool in;
 
     if (!insn) {
         return;
     }
-    vcpu->in = NULL;
-    qemu_plugin_u64_set(in_pending, vcpu_index, 0);
-    record_pio(vcpu_index, insn, DIRECTION_READ, vcpu->in_port, insn->operand_size, false, vcpu->in_t_ns,
-               read_register(vcpu, vcpu->accumulator));
+    if (pending->may_be_refused && next_pc != insn->row.pc + insn->row.size) {
+        forget_pending(vcpu_index, "refused-io");
+        return;
+    }
+    pending->insn = NULL;
+    qemu_plugin_u64_set(io_pending, vcpu_index, 0);
+    in = insn->io.kind == IO_IN;
+    record_pio(vcpu_index, insn, in ? DIRECTION_READ : DIRECTION_WRITE, pending->port, insn->operand_size, false,
+               pending->t_ns, in ? read_register(vcpu, vcpu->accumulator) : pending->value);
 }
 
-static void vcpu_after_in(unsigned int vcpu_index, void *userdata)
+/*
+ * The vCPU executes nothing more, or starts anew. The accumulator is gone, and with it the value of a pending IN. A
+ * pending OUT was made: had it been refused, the vCPU would have gone on to execute the exception's handler.
+ */
+static void end_pending(unsigned int vcpu_index)
 {
-    (void)userdata;
-    finish_in(vcpu_index);
+    struct insn *insn = vcpus[vcpu_index]->pending.insn;
+
+    if (insn && insn->io.kind == IO_IN) {
+        forget_pending(vcpu_index, "unread-in");
+    } else if (insn) {
+        finish_pending(vcpu_index, insn->row.pc + insn->row.size);
+    }
 }
 
-static uint16_t port_of(struct vcpu *vcpu, const struct insn *insn)
+static void vcpu_after_io(unsigned int vcpu_index, void *userdata)
 {
-    return insn->io.imm_port ? insn->io.port : (uint16_t)read_register(vcpu, vcpu->dx);
+    finish_pending(vcpu_index, (uint64_t)(uintptr_t)userdata);
 }
 
-static void vcpu_in(unsigned int vcpu_index, void *userdata)
+static void vcpu_io(unsigned int vcpu_index, void *userdata)
 {
     struct vcpu *vcpu = vcpus[vcpu_index];
     struct insn *insn = userdata;
+    bool in = insn->io.kind == IO_IN;
+    struct pending access = {.insn = insn};
 
-    finish_in(vcpu_index); /* IN after IN: this callback may come before the one that follows the first */
+    finish_pending(vcpu_index, insn->row.pc); /* this callback may come before the one that follows the last IN */
     if (!recorder_active()) {
         return;
     }
@@ -134,42 +193,25 @@ static void vcpu_in(unsigned int vcpu_index, void *userdata)
         recorder_fail("this QEMU disassembles no x86 code (built without capstone), so operand sizes are unknown");
         return;
     }
-    vcpu->in_t_ns = now_ns();
-    vcpu->in_port = port_of(vcpu, insn);
-    vcpu->in = insn;
-    qemu_plugin_u64_set(in_pending, vcpu_index, 1);
-}
-
-static void vcpu_out(unsigned int vcpu_index, void *userdata)
-{
-    struct vcpu *vcpu = vcpus[vcpu_index];
-    struct insn *insn = userdata;
-
-    finish_in(vcpu_index);
-    if (!recorder_active()) {
-        return;
+    access.t_ns = now_ns();
+    access.port = insn->io.imm_port ? insn->io.port : (uint16_t)read_register(vcpu, vcpu->dx);
+    access.may_be_refused = !is_permitted(vcpu);
+    if (!in) {
+        access.value = read_register(vcpu, vcpu->accumulator);
+        if (!access.may_be_refused) {
+            record_pio(vcpu_index, insn, DIRECTION_WRITE, access.port, insn->operand_size, false, access.t_ns,
+                       access.value);
+            return;
+        }
     }
-    if (!insn->operand_size) {
-        recorder_fail("this QEMU disassembles no x86 code (built without capstone), so operand sizes are unknown");
-        return;
-    }
-    record_pio(vcpu_index, insn, DIRECTION_WRITE, port_of(vcpu, insn), insn->operand_size, false, now_ns(),
-               read_register(vcpu, vcpu->accumulator));
+    vcpu->pending = access;
+    qemu_plugin_u64_set(io_pending, vcpu_index, 1);
 }
 
 static void vcpu_reset_vector(unsigned int vcpu_index, void *userdata)
 {
-    struct vcpu *vcpu = vcpus[vcpu_index];
-
     (void)userdata;
-    if (vcpu->in) { /* the reset cleared the accumulator before the value could be fetched */
-        char detail[32];
-
-        snprintf(detail, sizeof(detail), "port %#x size %u", vcpu->in_port, vcpu->in->operand_size);
-        recorder_event((int)vcpu_index, "unread-in", detail);
-        vcpu->in = NULL;
-        qemu_plugin_u64_set(in_pending, vcpu_index, 0);
-    }
+    end_pending(vcpu_index);
     recorder_event((int)vcpu_index, "reset", "");
 }
 
@@ -291,9 +333,9 @@ static void vcpu_mem_elsewhere(unsigned int vcpu_index, qemu_plugin_meminfo_t in
 static void vcpu_string_io(unsigned int vcpu_index, void *userdata)
 {
     struct vcpu *vcpu = vcpus[vcpu_index];
+    const struct insn *insn = userdata;
 
-    (void)userdata;
-    finish_in(vcpu_index);
+    finish_pending(vcpu_index, insn->row.pc);
     vcpu->string_port = (uint16_t)read_register(vcpu, vcpu->dx);
     vcpu->ins_stored = false;
 }
@@ -355,10 +397,8 @@ static void instrument_io(struct qemu_plugin_insn *handle, struct insn *insn)
 {
     switch (insn->io.kind) {
     case IO_IN:
-        qemu_plugin_register_vcpu_insn_exec_cb(handle, vcpu_in, QEMU_PLUGIN_CB_R_REGS, insn);
-        break;
     case IO_OUT:
-        qemu_plugin_register_vcpu_insn_exec_cb(handle, vcpu_out, QEMU_PLUGIN_CB_R_REGS, insn);
+        qemu_plugin_register_vcpu_insn_exec_cb(handle, vcpu_io, QEMU_PLUGIN_CB_R_REGS, insn);
         break;
     default:
         qemu_plugin_register_vcpu_insn_exec_cb(handle, vcpu_string_io, QEMU_PLUGIN_CB_R_REGS, insn);
@@ -414,18 +454,25 @@ static void await_go(void)
     }
 }
 
+/* An instruction's address as a callback's userdata. */
+static void *address_of(const struct qemu_plugin_insn *handle)
+{
+    return (void *)(uintptr_t)qemu_plugin_insn_vaddr(handle);
+}
+
 static void instrument_block(struct qemu_plugin_tb *tb)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     size_t n = qemu_plugin_tb_n_insns(tb);
-    bool after_in = false;
+    bool at_reset = is_x86 && qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0)) == RESET_VECTOR;
+    bool after_io = false;
 
     if (options.control_fd >= 0) {
         pthread_once(&once, await_go);
     }
-    if (is_x86) {
-        qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, vcpu_after_in, QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_COND_NE,
-                                                  in_pending, 0, NULL);
+    if (is_x86 && !at_reset) { /* vcpu_reset_vector() knows better what to do with a pending IN */
+        qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, vcpu_after_io, QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_COND_NE,
+                                                  io_pending, 0, address_of(qemu_plugin_tb_get_insn(tb, 0)));
     }
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *handle = qemu_plugin_tb_get_insn(tb, i);
@@ -436,13 +483,14 @@ static void instrument_block(struct qemu_plugin_tb *tb)
             struct io_insn io;
             bool is_io = io_insn_decode(bytes, size, &io);
 
-            if (i == 0 && qemu_plugin_insn_vaddr(handle) == RESET_VECTOR) {
+            if (i == 0 && at_reset) {
                 qemu_plugin_register_vcpu_insn_exec_cb(handle, vcpu_reset_vector, QEMU_PLUGIN_CB_NO_REGS, NULL);
             }
-            if (after_in && !is_io) {
-                qemu_plugin_register_vcpu_insn_exec_cb(handle, vcpu_after_in, QEMU_PLUGIN_CB_R_REGS, NULL);
+            if (after_io && !is_io) {
+                qemu_plugin_register_vcpu_insn_exec_cond_cb(handle, vcpu_after_io, QEMU_PLUGIN_CB_R_REGS,
+                                                            QEMU_PLUGIN_COND_NE, io_pending, 0, address_of(handle));
             }
-            after_in = is_io && io.kind == IO_IN;
+            after_io = is_io && (io.kind == IO_IN || io.kind == IO_OUT);
             if (is_io) {
                 instrument_io(handle, describe(handle, bytes, size, &io));
                 continue;
@@ -474,6 +522,12 @@ static void init_vcpu(unsigned int vcpu_index)
             vcpu->accumulator = descriptor->handle;
         } else if (strcmp(name, "rdx") == 0 || strcmp(name, "edx") == 0) {
             vcpu->dx = descriptor->handle;
+        } else if (strcmp(name, "cr0") == 0) {
+            vcpu->cr0 = descriptor->handle;
+        } else if (strcmp(name, "eflags") == 0) {
+            vcpu->eflags = descriptor->handle;
+        } else if (strcmp(name, "cs") == 0) {
+            vcpu->cs = descriptor->handle;
         }
     }
     g_array_free(registers, true);
@@ -485,14 +539,9 @@ static void init_vcpu(unsigned int vcpu_index)
 
 static void finish(void)
 {
-    for (size_t i = 0; i < VCPUS_MAX; i++) {
-        struct vcpu *vcpu = vcpus[i];
-
-        if (vcpu && vcpu->in) {
-            char detail[32];
-
-            snprintf(detail, sizeof(detail), "port %#x size %u", vcpu->in_port, vcpu->in->operand_size);
-            recorder_event((int)i, "unread-in", detail);
+    for (unsigned int i = 0; i < VCPUS_MAX; i++) {
+        if (vcpus[i]) {
+            end_pending(i);
         }
     }
     if (options.mmio == MMIO_FULL) {
@@ -564,6 +613,10 @@ PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *in
                 info->version.cur, API_NEEDED);
         return -1;
     }
+    if (info->system.max_vcpus > VCPUS_MAX) {
+        fprintf(stderr, "vmdev: at most %d CPUs can be recorded, not %d\n", VCPUS_MAX, info->system.max_vcpus);
+        return -1;
+    }
     if (!options_parse(&options, argc, argv)) {
         return -1;
     }
@@ -575,8 +628,8 @@ PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *in
     }
     recorder_set_fact("plugin_api", (uint64_t)info->version.cur);
     recorder_set_fact_text("clock_source", clock_get_ns ? "qemu_clock_get_ns" : "host monotonic clock");
-    in_pending.score = qemu_plugin_scoreboard_new(sizeof(uint64_t));
-    in_pending.offset = 0;
+    io_pending.score = qemu_plugin_scoreboard_new(sizeof(uint64_t));
+    io_pending.offset = 0;
     register_callbacks(id);
     return 0;
 }

@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
+#ifndef QUEUE_ITEMS /* the tests' one is small */
 #define QUEUE_ITEMS (1u << 18)
+#endif
 #define BATCH_ITEMS 8192
 #define WRITER_TIMEOUT_MS 100
 #define FACTS_MAX 16
@@ -55,8 +57,9 @@ static void tell(const char *what, const char *detail)
     length = snprintf(line, sizeof(line), "%s %s\n", what, detail);
     if (length >= (int)sizeof(line)) {
         length = sizeof(line) - 1;
+        line[length - 1] = '\n';
     }
-    written = write(recorder.options.control_fd, line, (size_t)length);
+    written = send(recorder.options.control_fd, line, (size_t)length, MSG_NOSIGNAL);
     (void)written; /* nobody listens any more: nothing to tell */
 }
 
@@ -134,10 +137,11 @@ void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value)
     bool is_new;
 
     pthread_mutex_lock(&recorder.queue.lock);
-    if (!recorder.stopped && options->until_ns && t_ns >= options->until_ns) {
+    exit_queue_reserve(&recorder.queue, 2); /* a new site and its first exit must not be parted */
+    if (recorder_active() && options->until_ns && t_ns >= options->until_ns) {
         reach_limit("duration");
     }
-    if (!recorder.stopped) {
+    if (recorder_active()) {
         site = site_find(key, &is_new);
         if (is_new) {
             exit_queue_push(&recorder.queue, (struct item){.kind = ITEM_SITE, .site = site});
@@ -173,8 +177,13 @@ void recorder_event(int vcpu, const char *kind, const char *detail)
     event->kind = kind;
     snprintf(event->detail, sizeof(event->detail), "%s", detail);
     pthread_mutex_lock(&recorder.queue.lock);
-    event->t_ns = recorder.last_t_ns;
-    exit_queue_push(&recorder.queue, (struct item){.kind = ITEM_EVENT, .event = event});
+    exit_queue_reserve(&recorder.queue, 1);
+    if (recorder_active()) {
+        event->t_ns = recorder.last_t_ns;
+        exit_queue_push(&recorder.queue, (struct item){.kind = ITEM_EVENT, .event = event});
+    } else {
+        free(event);
+    }
     pthread_mutex_unlock(&recorder.queue.lock);
 }
 
@@ -238,12 +247,21 @@ static void write_facts(void)
 
 void recorder_finish(void)
 {
+    char *error;
+
+    /* If QEMU ends by exit(), vCPU threads still run: nothing of theirs may follow, and they go on using the lock, so
+       the queue is not destroyed. */
+    pthread_mutex_lock(&recorder.queue.lock);
+    __atomic_store_n(&recorder.stopped, true, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&recorder.queue.lock);
     exit_queue_close(&recorder.queue);
     pthread_join(recorder.thread, NULL);
-    if (!recorder.failed) {
+    if (!__atomic_load_n(&recorder.failed, __ATOMIC_RELAXED)) {
         write_facts();
     }
-    trace_writer_close(recorder.writer);
+    if (!trace_writer_close(recorder.writer, &error)) {
+        stop_on_error(error);
+        free(error);
+    }
     recorder.writer = NULL;
-    exit_queue_destroy(&recorder.queue);
 }

@@ -28,11 +28,11 @@ void recorder_fail(const char *message);
 /* False once a limit is reached or recording has failed: nothing more needs to be looked at. */
 bool recorder_active(void);
 
-/* Add to a fact that is written at the end. */
+/* Set a row of `meta` that is written at the end; until then the strings must live. */
 void recorder_set_fact(const char *key, uint64_t value);
 void recorder_set_fact_text(const char *key, const char *value);
 
-/* Write what is left and the counters, and close the trace. */
+/* Write what is left and the counters, and close the trace. Accesses that other threads still make are forgotten. */
 void recorder_finish(void);
 
 #endif

@@ -8,7 +8,6 @@
 #include "schema.sql.h"
 
 #include <sqlite3.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -73,6 +72,15 @@ static bool integer_of(struct trace_writer *writer, const char *sql, uint64_t *v
     return row || fail(writer, "cannot read the trace");
 }
 
+/* In one transaction: there is never half a schema, which nobody could append to. */
+static bool create(struct trace_writer *writer)
+{
+    static const char doing[] = "cannot create the trace";
+
+    return execute(writer, "BEGIN IMMEDIATE", doing) && execute(writer, vmdev_schema_sql, doing) &&
+           execute(writer, "COMMIT", doing);
+}
+
 static bool open_database(struct trace_writer *writer, const char *path)
 {
     uint64_t tables;
@@ -84,7 +92,7 @@ static bool open_database(struct trace_writer *writer, const char *path)
     if (!integer_of(writer, "SELECT count(*) FROM sqlite_schema", &tables)) {
         return false;
     }
-    if (tables == 0 && !execute(writer, vmdev_schema_sql, "cannot create the trace")) {
+    if (tables == 0 && !create(writer)) {
         return false;
     }
     return integer_of(writer, "SELECT coalesce(max(seq) + 1, 0) FROM exit", &writer->next_seq) &&
@@ -283,23 +291,16 @@ bool trace_writer_meta_text(struct trace_writer *writer, const char *key, const 
     return run(writer, writer->insert_meta);
 }
 
-uint64_t trace_writer_exits(const struct trace_writer *writer)
-{
-    return writer->next_seq;
-}
-
 const char *trace_writer_error(const struct trace_writer *writer)
 {
     return writer->error;
 }
 
-bool trace_writer_close(struct trace_writer *writer)
+bool trace_writer_close(struct trace_writer *writer, char **error)
 {
     bool done = !writer->error && commit(writer);
 
-    if (!done) {
-        fprintf(stderr, "vmdev: %s\n", writer->error ? writer->error : "cannot write to the trace");
-    }
+    *error = done ? NULL : strdup(writer->error ? writer->error : "cannot write to the trace");
     release(writer);
     return done;
 }

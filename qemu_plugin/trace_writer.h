@@ -31,11 +31,13 @@ bool trace_writer_tick(struct trace_writer *writer);
 bool trace_writer_meta(struct trace_writer *writer, const char *key, uint64_t value);
 bool trace_writer_meta_text(struct trace_writer *writer, const char *key, const char *value);
 
-/* Number of exits appended. */
-uint64_t trace_writer_exits(const struct trace_writer *writer);
+/* The first error's message, or NULL. */
 const char *trace_writer_error(const struct trace_writer *writer);
 
-/* Commit, close and free. Returns false if the commit failed (the message goes to stderr). */
-bool trace_writer_close(struct trace_writer *writer);
+/*
+ * Commit, close and free. Returns false and an allocated message in *error if something was not written: the first
+ * error of this writer's life; then what was not committed before is lost.
+ */
+bool trace_writer_close(struct trace_writer *writer, char **error);
 
 #endif

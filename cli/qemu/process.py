@@ -88,11 +88,11 @@ class QemuProcess:
             finally:
                 control_qemu.close()
                 monitor_qemu.close()
-            watchers = [
+            listeners = [
                 asyncio.create_task(self._forward_stderr(process)),
-                asyncio.create_task(self._watch_exit(process)),
                 asyncio.create_task(self._watch_control(control)),
             ]
+            watchers = [*listeners, asyncio.create_task(self._watch_exit(process))]
             try:
                 await self._connect(process, monitor)
                 hazards = on_machine(await self._ask_machine())
@@ -112,7 +112,7 @@ class QemuProcess:
                 if process.returncode is None:
                     process.kill()
                 await process.wait()
-                await asyncio.wait(watchers[:1], timeout=QUIT_TIMEOUT_S)
+                await asyncio.wait(listeners, timeout=QUIT_TIMEOUT_S)  # for QEMU's last words
                 for watcher in watchers:
                     watcher.cancel()
                 with contextlib.suppress(QMPError, EOFError, OSError):

@@ -80,7 +80,8 @@ CREATE TABLE exit (
 
 -- Everything else that happened, before the exit numbered seq.
 --   reset          the vCPU started at its reset vector (the first one is power-on)
---   unread-in      an IN whose value the guest's end left unknown; detail: port, size
+--   unread-in      an IN whose value a reset or the guest's end left unknown; detail: pc, port, size
+--   refused-io     an IN or OUT that the I/O permission bitmap refused, or that an interrupt followed; detail as above
 --   other kinds    see traces/README.md
 CREATE TABLE event (
     seq    INTEGER NOT NULL,

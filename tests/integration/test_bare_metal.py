@@ -1,0 +1,39 @@
+"""Guests of a few instructions, assembled here: what they access is known to the bit."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Vmdev = Callable[..., "subprocess.CompletedProcess[str]"]
+
+pytestmark = pytest.mark.integration
+
+
+def assemble(source: str, directory: Path) -> Path:
+    """A firmware image from a file beside this one."""
+    path = Path(__file__).with_name(source)
+    elf, image = directory / "image.o", directory / "image.bin"
+    subprocess.run(["as", "--32", "-o", elf, path], check=True)
+    subprocess.run(["objcopy", "-O", "binary", "-j", ".text", elf, image], check=True)
+    return image
+
+
+@pytest.mark.parametrize("clock", ["virtual", "host"])
+def test_refused_port_accesses_are_not_recorded(vmdev: Vmdev, tmp_path: Path, clock: str) -> None:
+    """Intel SDM volume 1, 19.5.2: the I/O permission bitmap. QEMU tells of an access before it is checked."""
+    image, trace = assemble("refused_io.S", tmp_path), tmp_path / "t.db"
+    guest = ("-M", "pc", "-nodefaults", "-display", "none", "-no-reboot", "-bios", str(image))
+    done = vmdev("record", "-o", trace, "--clock", clock, "--", *guest)
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(trace) as connection:
+        accesses = connection.execute("SELECT direction, address, value FROM access ORDER BY seq").fetchall()
+        events = connection.execute("SELECT seq, kind, detail FROM event ORDER BY rowid").fetchall()
+    connection.close()
+    assert accesses == [("w", "0x70", "0x5a"), ("r", "0x92", "0"), ("w", "0x64", "0xfe")]
+    assert [(seq, kind) for seq, kind, _ in events] == [(0, "reset"), (0, "refused-io"), (0, "refused-io")]
+    assert all("port 0x80 size 1" in detail for _, kind, detail in events if kind == "refused-io")

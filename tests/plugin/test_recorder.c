@@ -1,0 +1,459 @@
+/*
+ * The recorder without QEMU: the test plays the vCPU threads and `vmdev record`. The queue is so small that vCPUs often
+ * wait for the writer.
+ *
+ * SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+ */
+#define QUEUE_ITEMS 64
+#include "recorder.c"
+
+#include "check.h"
+#include "database.h"
+#include "trace_writer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#define THREADS 4
+
+static int control = -1; /* `vmdev record`'s end of the control socket */
+
+static struct options options_for(const char *trace)
+{
+    return (struct options){.trace = trace, .control_fd = -1};
+}
+
+static struct options with_control(void)
+{
+    struct options options = options_for(TRACE);
+    int ends[2];
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    control = ends[0];
+    options.control_fd = ends[1];
+    return options;
+}
+
+/* All that the recorder has said to `vmdev record` so far. */
+static const char *told(void)
+{
+    static char text[2048];
+    ssize_t n = recv(control, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+    text[n > 0 ? n : 0] = 0;
+    return text;
+}
+
+static void start(const struct options *options)
+{
+    remove_trace();
+    CHECK(recorder_start(options));
+}
+
+/* The trace is made first, with a condition under which SQLite refuses an exit. */
+static void start_with_trigger(const struct options *options, const char *when, const char *message)
+{
+    struct trace_writer *writer;
+    char text[512], *error;
+
+    remove_trace();
+    writer = trace_writer_open(TRACE, &error);
+    CHECK(writer);
+    CHECK(trace_writer_close(writer, &error));
+    snprintf(text, sizeof(text),
+             "CREATE TRIGGER refuse BEFORE INSERT ON exit WHEN %s BEGIN SELECT RAISE(ABORT, '%s'); END", when, message);
+    sql(text);
+    CHECK(recorder_start(options));
+}
+
+static struct insn *insn_at(uint64_t pc)
+{
+    struct insn insn = {.row = {.pc = pc, .size = 1, .bytes = {0xec}, .text = ""}};
+
+    return insn_intern(&insn);
+}
+
+static void access_port(struct insn *insn, uint16_t port, uint64_t t_ns, uint64_t value)
+{
+    struct site_key key = {.insn = insn, .region = "", .address = port, .size = 1};
+
+    recorder_access(&key, t_ns, value);
+}
+
+static void access_ports(uint64_t first_t_ns, unsigned count)
+{
+    struct insn *insn = insn_at(0x100);
+
+    for (unsigned i = 0; i < count; i++) {
+        access_port(insn, 0x71, first_t_ns + i, i);
+    }
+}
+
+static const char *fact(const char *key)
+{
+    char query[128];
+
+    snprintf(query, sizeof(query), "SELECT value FROM meta WHERE key = '%s'", key);
+    return ask(query);
+}
+
+/* --- what is recorded --- */
+
+static void accesses_become_rows_in_their_order(void)
+{
+    struct options options = options_for(TRACE);
+    struct insn *insn = insn_at(0xfff0);
+
+    start(&options);
+    access_port(insn, 0x70, 10, 0x0a);
+    access_port(insn, 0x71, 20, 0x26);
+    access_port(insn, 0x70, 20, 0x0b);
+    CHECK(recorder_active());
+    recorder_finish();
+    CHECK_STR(ask("SELECT seq, t_ns, address, value FROM access"), "0|10|0x70|0xa 1|20|0x71|0x26 2|20|0x70|0xb");
+    CHECK_STR(ask("SELECT id FROM insn"), "0");
+}
+
+static void values_are_masked_to_the_size_of_the_access(void)
+{
+    struct options options = options_for(TRACE);
+    struct site_key key = {.insn = insn_at(0xfff0), .region = "", .address = 0x40};
+
+    start(&options);
+    for (key.size = 1; key.size <= 8; key.size *= 2) {
+        recorder_access(&key, 0, UINT64_C(0xfedcba9876543210));
+    }
+    recorder_finish();
+    CHECK_STR(ask("SELECT printf('%x', value) FROM exit"), "10 3210 76543210 fedcba9876543210");
+}
+
+static void events_have_the_time_of_the_access_before_them(void)
+{
+    struct options options = options_for(TRACE);
+    char long_detail[100];
+
+    memset(long_detail, 'x', sizeof(long_detail));
+    long_detail[99] = 0;
+    start(&options);
+    recorder_event(0, "reset", "");
+    access_ports(1000, 2);
+    recorder_event(-1, "note", long_detail);
+    recorder_finish();
+    CHECK_STR(ask("SELECT seq, t_ns, vcpu, kind, length(detail) FROM event"), "0|0|0|reset|0 2|1001|NULL|note|47");
+}
+
+static void the_end_writes_counters_and_facts(void)
+{
+    struct options options = options_for(TRACE);
+    struct site_key key = {.insn = insn_at(0xfff0), .region = "", .address = 0x40, .size = 4};
+
+    start(&options);
+    recorder_set_fact("plugin_api", 4);
+    recorder_set_fact("mmio_fast_misses", 1);
+    recorder_set_fact_text("clock_source", "host");
+    recorder_set_fact("mmio_fast_misses", 2);
+    for (unsigned i = 0; i < 10; i++) { /* 1 PIO read, 2 PIO writes, 3 MMIO reads, 4 MMIO writes */
+        key.space = i < 3 ? SPACE_PIO : SPACE_MMIO;
+        key.direction = i == 0 || (i >= 3 && i < 6) ? DIRECTION_READ : DIRECTION_WRITE;
+        recorder_access(&key, 0, 0);
+    }
+    recorder_finish();
+    CHECK_STR(ask("SELECT key, value, typeof(value) FROM meta ORDER BY key"),
+              "clock_source|host|text dropped|0|integer exits|10|integer mmio_fast_misses|2|integer "
+              "plugin_api|4|integer queue_waits|0|integer reads_mmio|3|integer reads_pio|1|integer "
+              "sites|4|integer writes_mmio|4|integer writes_pio|2|integer");
+}
+
+static void a_trace_is_readable_while_it_is_recorded(void)
+{
+    struct options options = options_for(TRACE);
+    double began = seconds_now();
+
+    start(&options);
+    recorder_event(0, "reset", "");
+    access_ports(0, 3);
+    while (strcmp(ask("SELECT count(*) FROM exit"), "3") != 0) {
+        CHECK(seconds_now() - began < 10);
+        sleep_ms(20);
+    }
+    CHECK_STR(ask("SELECT count(*) FROM access"), "3");
+    access_ports(3, 100); /* over what pointed to the event: if it was not freed, the leak checker sees it now */
+    recorder_finish();
+    CHECK_STR(ask("SELECT count(*) FROM access"), "103");
+}
+
+static void a_trace_that_cannot_be_opened_is_refused(void)
+{
+    struct options options = options_for("no-such-directory/trace.db");
+    const char *message;
+
+    begin_capture();
+    CHECK(!recorder_start(&options));
+    message = end_capture();
+    CHECK_CONTAINS(message, "no-such-directory/trace.db");
+    CHECK_CONTAINS(message, "unable to open database file");
+}
+
+static void the_writer_takes_no_signals(void)
+{
+    struct options options = options_for(TRACE);
+    sigset_t all, before;
+
+    start(&options);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    raise(SIGTERM); /* of this thread */
+    kill(getpid(), SIGUSR1); /* of any thread: it would end the process */
+    sleep_ms(20);
+    recorder_finish();
+}
+
+/* --- limits --- */
+
+static void the_limit_of_exits_is_exact(void)
+{
+    struct options options = with_control();
+
+    options.exits = 5;
+    start(&options);
+    access_ports(0, 4);
+    CHECK(recorder_active());
+    CHECK_STR(told(), "");
+    access_ports(4, 1);
+    CHECK(!recorder_active());
+    CHECK_STR(told(), "limit exits\n");
+    access_ports(5, 100);
+    recorder_event(0, "reset", "");
+    recorder_finish();
+    CHECK_STR(told(), "");
+    CHECK_STR(ask("SELECT seq FROM exit"), "0 1 2 3 4");
+    CHECK_STR(ask("SELECT count(*) FROM event"), "0");
+    CHECK_STR(fact("exits"), "5");
+}
+
+static void the_limit_of_time_ends_before_it(void)
+{
+    struct options options = with_control();
+
+    options.until_ns = 1000;
+    start(&options);
+    access_ports(990, 20);
+    CHECK(!recorder_active());
+    access_ports(0, 1); /* another vCPU's, which was late */
+    recorder_finish();
+    CHECK_STR(told(), "limit duration\n");
+    CHECK_STR(ask("SELECT max(t_ns) FROM exit"), "999");
+    CHECK_STR(fact("exits"), "10");
+}
+
+struct vcpu_thread {
+    pthread_t thread;
+    uint32_t index;
+    unsigned accesses;
+};
+
+/* Every 4th access comes from a new site. */
+static void *run_vcpu(void *argument)
+{
+    const struct vcpu_thread *vcpu = argument;
+
+    for (unsigned i = 0; i < vcpu->accesses; i++) {
+        struct site_key key = {
+            .insn = insn_at(i / 4), /* shared by the vCPUs */
+            .region = "",
+            .vcpu = vcpu->index,
+            .size = 8,
+        };
+
+        recorder_access(&key, 0, i);
+    }
+    return NULL;
+}
+
+static void start_vcpus(struct vcpu_thread *vcpus, unsigned accesses)
+{
+    for (uint32_t i = 0; i < THREADS; i++) {
+        vcpus[i] = (struct vcpu_thread){.index = i, .accesses = accesses};
+        CHECK_EQ(pthread_create(&vcpus[i].thread, NULL, run_vcpu, &vcpus[i]), 0);
+    }
+}
+
+static void join_vcpus(struct vcpu_thread *vcpus)
+{
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(vcpus[i].thread, NULL);
+    }
+}
+
+static void the_limit_of_exits_is_exact_with_several_vcpus(void)
+{
+    struct options options = with_control();
+    struct vcpu_thread vcpus[THREADS];
+
+    options.exits = 1000;
+    start(&options);
+    start_vcpus(vcpus, 1000);
+    join_vcpus(vcpus);
+    recorder_finish();
+    CHECK_STR(told(), "limit exits\n");
+    CHECK_STR(ask("SELECT count(*) FROM exit"), "1000");
+    CHECK_STR(fact("exits"), "1000");
+}
+
+/* --- order --- */
+
+/* A vCPU that waits lets others in: still no site may come after its first exit. */
+static void several_vcpus_lose_nothing_and_sites_come_first(void)
+{
+    struct options options = options_for(TRACE);
+    struct vcpu_thread vcpus[THREADS];
+
+    start_with_trigger(&options,
+                       "NOT EXISTS (SELECT * FROM site WHERE id = new.site)" /* a view, of its instruction too */,
+                       "an exit before its site");
+    start_vcpus(vcpus, 6000);
+    join_vcpus(vcpus);
+    recorder_finish();
+    CHECK_STR(fact("exits"), "24000");
+    CHECK_STR(ask("SELECT count(*) FROM exit"), "24000");
+    CHECK_STR(ask("SELECT count(*), max(id) + 1 FROM site_packed"), "6000|6000");
+    CHECK(atoi(fact("queue_waits")) > 0);
+    /* Each vCPU's accesses in its own order. */
+    CHECK_STR(ask("SELECT count(*) FROM (SELECT value - lag(value) OVER (PARTITION BY vcpu ORDER BY seq) AS step "
+                  "FROM exit JOIN site_packed ON site_packed.id = exit.site) WHERE step <> 1"),
+              "0");
+}
+
+/* QEMU may end by exit() in one thread while others run the guest. */
+static void what_comes_during_the_end_is_recorded_whole_or_not_at_all(void)
+{
+    struct options options = options_for(TRACE);
+    struct vcpu_thread vcpus[THREADS];
+
+    start(&options);
+    start_vcpus(vcpus, 100000);
+    sleep_ms(20);
+    recorder_finish();
+    CHECK(!recorder_active());
+    recorder_event(0, "late", "");
+    join_vcpus(vcpus);
+    CHECK_STR(ask("SELECT (SELECT count(*) FROM exit) = value FROM meta WHERE key = 'exits'"), "1");
+    CHECK_STR(ask("SELECT (SELECT count(*) FROM site_packed) = value FROM meta WHERE key = 'sites'"), "1");
+}
+
+/* --- errors --- */
+
+static void when_the_writer_fails_nobody_waits_for_it(void)
+{
+    struct options options = with_control();
+    struct vcpu_thread vcpus[THREADS];
+
+    start_with_trigger(&options, "new.seq = 1000", "the disk has moved");
+    begin_capture();
+    start_vcpus(vcpus, 10000);
+    join_vcpus(vcpus);
+    recorder_event(0, "reset", "");
+    CHECK(!recorder_active());
+    recorder_finish();
+    CHECK_STR(end_capture(), "vmdev: recording stopped: cannot write to the trace: the disk has moved\n");
+    CHECK_STR(told(), "error cannot write to the trace: the disk has moved\n");
+    CHECK_STR(ask("SELECT count(*) FROM meta WHERE key = 'exits'"), "0"); /* nobody may take it for complete */
+}
+
+static void an_error_at_the_very_end_is_told_too(void)
+{
+    struct options options = with_control();
+
+    start_with_trigger(&options, "new.seq = 2", "two are enough");
+    begin_capture();
+    access_ports(0, 3);
+    recorder_finish(); /* most likely before the writer has looked at the queue */
+    CHECK_STR(end_capture(), "vmdev: recording stopped: cannot write to the trace: two are enough\n");
+    CHECK_STR(told(), "error cannot write to the trace: two are enough\n");
+}
+
+static void facts_that_cannot_be_written_are_an_error(void)
+{
+    struct options options = with_control();
+
+    start_with_trigger(&options, "0", "");
+    sql("CREATE TRIGGER no_facts BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'no facts'); END");
+    begin_capture();
+    access_ports(0, 3);
+    recorder_finish();
+    CHECK_STR(end_capture(), "vmdev: recording stopped: cannot write to the trace: no facts\n");
+    CHECK_STR(told(), "error cannot write to the trace: no facts\n");
+}
+
+static void fail_stops_and_keeps_what_was_recorded(void)
+{
+    struct options options = with_control();
+
+    start(&options);
+    access_ports(0, 3);
+    begin_capture();
+    recorder_fail("this guest cannot be recorded");
+    recorder_fail("said once");
+    CHECK_STR(end_capture(), "vmdev: recording stopped: this guest cannot be recorded\n");
+    CHECK_STR(told(), "error this guest cannot be recorded\n");
+    CHECK(!recorder_active());
+    access_ports(3, 3);
+    recorder_finish();
+    CHECK_STR(ask("SELECT seq FROM exit"), "0 1 2");
+    CHECK_STR(ask("SELECT count(*) FROM meta WHERE key = 'exits'"), "0");
+}
+
+static void a_long_message_stays_one_line(void)
+{
+    struct options options = with_control();
+    char message[1000];
+    const char *line;
+
+    memset(message, 'x', sizeof(message));
+    message[sizeof(message) - 1] = 0;
+    start(&options);
+    begin_capture();
+    recorder_fail(message);
+    end_capture();
+    line = told();
+    CHECK_CONTAINS(line, "error xxx");
+    CHECK(strchr(line, '\n') == line + strlen(line) - 1);
+    recorder_finish();
+}
+
+static void nobody_need_listen(void)
+{
+    struct options options = with_control();
+
+    signal(SIGPIPE, SIG_DFL);
+    options.exits = 1;
+    start(&options);
+    close(control);
+    access_ports(0, 2);
+    recorder_finish();
+    CHECK_STR(fact("exits"), "1");
+}
+
+int main(void)
+{
+    RUN(accesses_become_rows_in_their_order);
+    RUN(values_are_masked_to_the_size_of_the_access);
+    RUN(events_have_the_time_of_the_access_before_them);
+    RUN(the_end_writes_counters_and_facts);
+    RUN(a_trace_is_readable_while_it_is_recorded);
+    RUN(a_trace_that_cannot_be_opened_is_refused);
+    RUN(the_writer_takes_no_signals);
+    RUN(the_limit_of_exits_is_exact);
+    RUN(the_limit_of_time_ends_before_it);
+    RUN(the_limit_of_exits_is_exact_with_several_vcpus);
+    RUN(several_vcpus_lose_nothing_and_sites_come_first);
+    RUN(what_comes_during_the_end_is_recorded_whole_or_not_at_all);
+    RUN(when_the_writer_fails_nobody_waits_for_it);
+    RUN(an_error_at_the_very_end_is_told_too);
+    RUN(facts_that_cannot_be_written_are_an_error);
+    RUN(fail_stops_and_keeps_what_was_recorded);
+    RUN(a_long_message_stays_one_line);
+    RUN(nobody_need_listen);
+    return 0;
+}
