@@ -96,7 +96,7 @@ def record(
         host_duration_s = duration
 
     def on_machine(machine: Machine) -> str:
-        return _write_machine(output, machine, snapshot=0)
+        return _write_machine(output, guest, machine, snapshot=0)
 
     began = time.monotonic()
     process = QemuProcess(qemu.path, guest.arguments, quiet_input=default_guest)
@@ -112,7 +112,7 @@ def record(
     except RecordError:
         _discard_if_empty(output)
         raise
-    _finish(output, outcome, time.monotonic() - began)
+    _finish(output, guest, outcome, time.monotonic() - began)
 
 
 def _has_input() -> bool:
@@ -133,7 +133,6 @@ def _meta(qemu: Qemu, guest: qemu_command.Command, mmio: str) -> dict[str, str |
         "smp": guest.cpus,
         "mmio": mmio,
         "images": json.dumps(guest.images),
-        "async_sources": json.dumps(guest.async_sources),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if guest.icount_shift is not None:
@@ -151,7 +150,7 @@ def _machine_name(machine_type: str) -> str:
     return {"pc-i440fx": "pc", "pc-q35": "q35"}.get(name, name)
 
 
-def _write_machine(output: Path, machine: Machine, snapshot: int) -> str:
+def _write_machine(output: Path, guest: qemu_command.Command, machine: Machine, snapshot: int) -> str:
     """Add a snapshot of the machine to the trace; returns the hazards in it."""
     regions = parse_flat_view(machine.flat_view, snapshot)
     with TraceReader(output) as reader:
@@ -160,7 +159,10 @@ def _write_machine(output: Path, machine: Machine, snapshot: int) -> str:
     writer.set_meta("machine_type", machine.machine_type)
     writer.set_meta("machine", _machine_name(machine.machine_type))
     writer.add_regions(snapshot, exits, regions)
-    if snapshot > 0:
+    if snapshot == 0:
+        drives = [f"drive {name}" for name in machine.drives]
+        writer.set_meta("async_sources", json.dumps([*drives, *guest.async_sources]))
+    else:
         for function, bars in parse_pci(machine.pci):
             writer.add_pci_function(function, bars)
     writer.suspend()
@@ -175,14 +177,14 @@ def _discard_if_empty(output: Path) -> None:
         output.unlink()
 
 
-def _finish(output: Path, outcome: Outcome, elapsed_s: float) -> None:
+def _finish(output: Path, guest: qemu_command.Command, outcome: Outcome, elapsed_s: float) -> None:
     """Complete the trace, close it if nothing is missing, and say what was recorded.
 
     Raises:
         RecordError: the recording is incomplete; what there is stays in the unclosed trace.
     """
     if outcome.final is not None:
-        _write_machine(output, outcome.final, snapshot=1)
+        _write_machine(output, guest, outcome.final, snapshot=1)
     writer = TraceWriter.open_existing(output)
     writer.set_meta("end_reason", outcome.reason)
     writer.resolve_regions()

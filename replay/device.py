@@ -37,6 +37,7 @@ class Unknown(int):
     kind: InputKind
 
     def __new__(cls, known: int, mask: int, learn: Callable[[int], None], kind: InputKind = "learned") -> Unknown:
+        """See the class."""
         self = super().__new__(cls, -1)
         self.known = known & ~mask
         self.mask = mask
@@ -49,6 +50,7 @@ class Unmodelled(int):
     """The answer of a device that owns the address but does not model this register. As an integer it is -1."""
 
     def __new__(cls) -> Unmodelled:
+        """See the class."""
         return super().__new__(cls, -1)
 
 

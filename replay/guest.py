@@ -65,7 +65,7 @@ class Guest:
 
     @property
     def has_typed_input(self) -> bool:
-        """Whether characters or keys could reach the guest from outside. A trace that does not say may have had some."""
+        """Whether characters or keys could reach the guest. A trace that does not say may have had some."""
         return "typed input" in str(self.meta.get("async_sources", "typed input"))
 
     def find_regions(self, name: str, space: str = "pio") -> list[Region]:

@@ -4,7 +4,7 @@
 #   traces/linux-pc.sh [VMLINUZ]
 #
 # Without VMLINUZ it downloads the newest linux-image-*-cloud-amd64 that apt knows, and unpacks it without installing.
-# No display and no HPET: what is left of such a boot is mostly the 8254, the RTC, the ACPI timer, UART and 8259A.
+# No drive, whose resets would come at the host's pace, no display and no HPET: what is left of such a boot is mostly the 8254, the RTC, the ACPI timer, UART and 8259A.
 set -eu
 cd "$(dirname "$0")"
 if [ $# -eq 0 ]; then
@@ -14,6 +14,6 @@ if [ $# -eq 0 ]; then
     (cd "$work" && apt-get -q download "$package" && dpkg-deb -x ./*.deb .)
     set -- "$(echo "$work"/boot/vmlinuz-*)"
 fi
-../.venv/bin/vmdev record --force -o linux-pc.db -- -M pc,hpet=off -vga none -display none -nic none -m 128 \
+../.venv/bin/vmdev record --force -o linux-pc.db -- -M pc,hpet=off -nodefaults -display none -m 128 \
     -serial stdio -no-reboot -icount shift=3,sleep=off -kernel "$1" -append "console=ttyS0 nokaslr panic=-1 quiet" \
     </dev/null

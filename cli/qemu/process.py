@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ class Machine:
     """``query-pci``; empty where there is no PCI."""
     machine_type: str
     """``pc-i440fx-10.0``."""
+    drives: list[str]
+    """Drives that answer the guest at the host's pace: those with a medium, and ATA drives even without one."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,16 @@ class Outcome:
     """QEMU's exit status."""
     errors: list[str] = field(default_factory=list)
     """What the recorder in QEMU reported."""
+
+
+def _name(drive: Mapping[str, Any]) -> str:
+    return str(drive["device"] or drive.get("qdev") or "unnamed")
+
+
+def _is_async(drive: Mapping[str, Any]) -> bool:
+    """Flash is read as memory; an empty floppy drive has nothing to wait for; an ATA drive's reset is a bottom half."""
+    name = _name(drive)
+    return "flash" not in f"{name} {drive.get('qdev')}" and ("inserted" in drive or name.startswith("ide"))
 
 
 class QemuProcess:
@@ -160,7 +172,10 @@ class QemuProcess:
         except ExecuteError:  # the machine has no PCI
             pci = []
         machine_type: Any = await self._qmp.execute("qom-get", {"path": "/machine", "property": "type"})
-        return Machine(str(flat_view), pci, str(machine_type).removesuffix("-machine"))
+        drives: Any = await self._qmp.execute("query-block")
+        return Machine(
+            str(flat_view), pci, str(machine_type).removesuffix("-machine"), [_name(d) for d in drives if _is_async(d)]
+        )
 
     def _end(self, reason: str) -> None:
         if not self._ended.is_set():

@@ -22,7 +22,16 @@ NAMES = sorted(path.stem for path in TRACES.glob("*.db"))
 MAX_BYTES = 2_000_000
 
 OUTCOMES = (
-    "matched masked learned assumed diverged unmodelled unclaimed_reads delivered unclaimed_writes excluded".split()
+    "matched",
+    "masked",
+    "learned",
+    "assumed",
+    "diverged",
+    "unmodelled",
+    "unclaimed_reads",
+    "delivered",
+    "unclaimed_writes",
+    "excluded",
 )
 
 
