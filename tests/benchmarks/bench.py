@@ -7,6 +7,7 @@ sides. Not a test: nothing here fails because a machine is slow.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import sqlite3
 import statistics
@@ -109,7 +110,7 @@ def recording(pairs: int, directory: Path) -> None:
 
 def read_rows(path: Path) -> None:
     """What any reader has to do: fetch the rows as tuples."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         cursor = connection.execute("SELECT seq, t_ns, site, value FROM exit ORDER BY seq")
         while cursor.fetchmany(4096):
             pass

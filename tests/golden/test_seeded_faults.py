@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -31,14 +32,13 @@ def change_one_value(name: str, port: int, nth: int, flip: int, directory: Path)
     """A copy of a golden trace in which the `nth` read of `port` has the bits `flip` inverted, and that read's seq."""
     path = directory / f"{name}.db"
     shutil.copy(TRACES / path.name, path)
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         ((seq,),) = connection.execute(
             "SELECT exit.seq FROM exit JOIN site ON site.id = exit.site "
             "WHERE space = 'pio' AND direction = 'r' AND address = ? ORDER BY seq LIMIT 1 OFFSET ?",
             (port, nth),
         )
         connection.execute("UPDATE exit SET value = (value | ?2) - (value & ?2) WHERE seq = ?1", (seq, flip))
-    connection.close()
     return path, seq
 
 

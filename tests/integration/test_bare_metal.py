@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -30,10 +31,9 @@ def test_refused_port_accesses_are_not_recorded(vmdev: Vmdev, tmp_path: Path, cl
     guest = ("-M", "pc", "-nodefaults", "-display", "none", "-no-reboot", "-bios", str(image))
     done = vmdev("record", "-o", trace, "--clock", clock, "--", *guest)
     assert done.returncode == 0, done.stderr
-    with sqlite3.connect(trace) as connection:
+    with contextlib.closing(sqlite3.connect(trace)) as connection:
         accesses = connection.execute("SELECT direction, address, value FROM access ORDER BY seq").fetchall()
         events = connection.execute("SELECT seq, kind, detail FROM event ORDER BY rowid").fetchall()
-    connection.close()
     assert accesses == [("w", "0x70", "0x5a"), ("r", "0x92", "0"), ("w", "0x64", "0xfe")]
     assert [(seq, kind) for seq, kind, _ in events] == [(0, "reset"), (0, "refused-io"), (0, "refused-io")]
     assert all("port 0x80 size 1" in detail for _, kind, detail in events if kind == "refused-io")
