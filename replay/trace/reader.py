@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -148,16 +148,22 @@ class TraceReader:
     @cached_property
     def sites(self) -> list[Site]:
         """Where accesses come from; a site's place in the list is its id."""
+        columns = _COLUMNS["site"]
+        kinds = tuple(columns.values())
+        with opening.translated(self.path, "in site"):
+            rows = self._connection.execute(f"SELECT {', '.join(columns)} FROM site ORDER BY id").fetchall()
         sites: list[Site] = []
-        for row in self._rows("site", "id"):
-            if row["id"] != len(sites):
-                raise self._corrupt(f"the site after {len(sites)} others has id {row['id']}, not {len(sites)}")
-            if row["size"] not in _SIZES:
-                raise self._corrupt(f"site {row['id']} has {row['size']} bytes")
-            row["pc"] &= U64_MASK
-            row["address"] &= U64_MASK
-            row["string"] = bool(row["string"])
-            sites.append(Site(**row))
+        for row in rows:
+            if tuple(map(type, row)) != kinds:
+                self._check_row("site", dict(zip(columns, row, strict=True)))
+            site = Site._make(row)
+            if site.id != len(sites):
+                raise self._corrupt(f"the site after {len(sites)} others has id {site.id}, not {len(sites)}")
+            if site.size not in _SIZES:
+                raise self._corrupt(f"site {site.id} has {site.size} bytes")
+            if site.pc < 0 or site.address < 0 or site.string:
+                site = site._replace(pc=site.pc & U64_MASK, address=site.address & U64_MASK, string=bool(site.string))
+            sites.append(site)
         return sites
 
     @cached_property
@@ -310,12 +316,14 @@ class TraceReader:
         """All rows of a small table or view; each value has its column's type."""
         with opening.translated(self.path, f"in {table}"):
             rows = list(self._db[table].rows_where(order_by=order))
-        columns = _COLUMNS[table].items()
         for row in rows:
-            for name, kind in columns:
-                if not isinstance(row[name], kind):
-                    raise self._corrupt(f"in {table}, {name} is {row[name]!r}: {row!r}")
+            self._check_row(table, row)
         return rows
+
+    def _check_row(self, table: str, row: Mapping[str, Any]) -> None:
+        for name, kind in _COLUMNS[table].items():
+            if not isinstance(row[name], kind):
+                raise self._corrupt(f"in {table}, {name} is {row[name]!r}: {row!r}")
 
     def _read_meta(self) -> dict[str, str | int]:
         return {row["key"]: row["value"] for row in self._rows("meta", "key")}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 ExitRow = tuple[int, int, int, int]
 """(seq, t_ns, site, value). `value` as SQLite stores it, signed: mask it with `U64_MASK`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """Where an access comes from: one combination of instruction, address and size."""
 
     id: int
