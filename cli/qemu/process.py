@@ -140,7 +140,7 @@ class QemuProcess:
             "-S",
             "-no-shutdown",
             "-chardev", f"socket,id=vmdev-monitor,fd={monitor.fileno()}",
-            "-mon", "chardev=vmdev-monitor,mode=control",
+            "-qmp", "chardev:vmdev-monitor",
             "-plugin", plugin(control.fileno()),
         ]  # fmt: skip
         return await asyncio.create_subprocess_exec(
