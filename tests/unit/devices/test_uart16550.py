@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdev.replay.clock import Clock
+from uart_port import CHARACTER_8N1_NS, DLL, DLM, FCR, IER, IIR, RBR, THR, Port, configure_8n1, loopback
 from vmdev.replay.devices.uart16550 import (
     DLAB_0,
     DLAB_1,
@@ -20,7 +20,6 @@ from vmdev.replay.devices.uart16550 import (
     IER_ERBFI,
     IER_ETBEI,
     IER_MASK,
-    IIR_FCR,
     IIR_FIFOS,
     IIR_LINE_STATUS,
     IIR_NONE,
@@ -39,59 +38,9 @@ from vmdev.replay.devices.uart16550 import (
     MCR_LOOP,
     MSR,
     SCR,
-    Uart16550,
 )
-from vmdev.replay.irq import Line
 
-RBR = THR = DLL = 0
-IER = DLM = 1
-IIR = FCR = IIR_FCR
-LCR_8N1 = 0x03
 TRIGGER_4, TRIGGER_8, TRIGGER_14 = 0x40, 0x80, 0xC0
-CHARACTER_8N1_NS = 86_805  # at 115200 baud
-
-
-class Port:
-    """A port under test, its clock, and the levels that INTR went through."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.line = Line()
-        self.changes: list[bool] = []
-        self.line.connect(self.changes.append)
-        self.uart = Uart16550(self.clock, self.line)
-
-    def get(self, offset: int) -> int:
-        return self.uart.read(offset, 1)
-
-    def put(self, offset: int, value: int) -> None:
-        self.uart.write(offset, 1, value)
-
-    def send(self, text: bytes) -> None:
-        for value in text:
-            self.put(THR, value)
-
-    def source(self) -> int:
-        return self.get(IIR) & 0x0F
-
-    def advance_ns(self, elapsed_ns: int) -> None:
-        self.clock.advance(self.clock.now_ns + elapsed_ns)
-
-
-def configure_8n1(port: Port, *, divisor: int = 1, fcr: int = 0, ier: int = 0) -> None:
-    port.put(LCR, LCR_DLAB | LCR_8N1)
-    port.put(DLL, divisor & 0xFF)
-    port.put(DLM, divisor >> 8)
-    port.put(LCR, LCR_8N1)
-    port.put(FCR, fcr)
-    port.put(IER, ier)
-
-
-def loopback(*, fcr: int = 0, ier: int = 0) -> Port:
-    port = Port()
-    configure_8n1(port, fcr=fcr, ier=ier)
-    port.put(MCR, MCR_LOOP)
-    return port
 
 
 # Registers

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uart_port import CHARACTER_8N1_NS, DLL, FCR, IER, IIR, RBR, THR, Port, configure_8n1, loopback
 from vmdev.replay.clock import Clock
-from vmdev.replay.device import Unknown
 from vmdev.replay.devices.uart16550 import (
     FCR_ENABLE,
     FCR_TX_RESET,
@@ -16,7 +16,6 @@ from vmdev.replay.devices.uart16550 import (
     IER_ERBFI,
     IER_ETBEI,
     IER_MASK,
-    IIR_FCR,
     IIR_FIFOS,
     IIR_LINE_STATUS,
     IIR_MODEM_STATUS,
@@ -36,73 +35,13 @@ from vmdev.replay.devices.uart16550 import (
     LSR_TEMT,
     LSR_THRE,
     MCR,
-    MCR_LOOP,
     MSR,
     SCR,
     Uart16550,
 )
 from vmdev.replay.irq import Line
 
-RBR = THR = DLL = 0
-IER = DLM = 1
-IIR = FCR = IIR_FCR
-LCR_8N1 = 0x03
 TRIGGER_4, TRIGGER_14 = 0x40, 0xC0
-CHARACTER_8N1_NS = 86_805  # at 115200 baud
-
-
-class Port:
-    """A port under test, its clock, and the levels that INTR went through."""
-
-    def __init__(self, *, modem_lines: bool = False) -> None:
-        self.clock = Clock()
-        self.line = Line()
-        self.changes: list[bool] = []
-        self.line.connect(self.changes.append)
-        self.uart = Uart16550(self.clock, self.line, modem_lines=modem_lines)
-
-    def get(self, offset: int) -> int:
-        return self.uart.read(offset, 1)
-
-    def put(self, offset: int, value: int) -> None:
-        self.uart.write(offset, 1, value)
-
-    def send(self, text: bytes) -> None:
-        for value in text:
-            self.put(THR, value)
-
-    def source(self) -> int:
-        return self.get(IIR) & 0x0F
-
-    def advance_ns(self, elapsed_ns: int) -> None:
-        self.clock.advance(self.clock.now_ns + elapsed_ns)
-
-    def sees(self, offset: int, hw: int) -> str:
-        """Replay a read that the recording answers with `hw`; how it comes out."""
-        model = self.get(offset)
-        if isinstance(model, Unknown):
-            assert hw & ~model.mask == model.known
-            model.learn(hw & model.mask)
-            return model.kind
-        if model == hw:
-            return "matched"
-        return "assumed" if self.uart.assume(offset, 1, hw, model) else "diverged"
-
-
-def configure_8n1(port: Port, *, divisor: int = 1, fcr: int = 0, ier: int = 0) -> None:
-    port.put(LCR, LCR_DLAB | LCR_8N1)
-    port.put(DLL, divisor & 0xFF)
-    port.put(DLM, divisor >> 8)
-    port.put(LCR, LCR_8N1)
-    port.put(FCR, fcr)
-    port.put(IER, ier)
-
-
-def loopback(*, fcr: int = 0, ier: int = 0) -> Port:
-    port = Port()
-    configure_8n1(port, fcr=fcr, ier=ier)
-    port.put(MCR, MCR_LOOP)
-    return port
 
 
 # Outside input

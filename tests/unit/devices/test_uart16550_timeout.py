@@ -4,73 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from vmdev.replay.clock import NEVER, Clock
+from uart_port import CHARACTER_8N1_NS, FCR, IER, IIR, RBR, Port, configure_8n1, loopback
+from vmdev.replay.clock import NEVER
 from vmdev.replay.devices.uart16550 import (
     FCR_ENABLE,
     FCR_RX_RESET,
     IER_ERBFI,
-    IIR_FCR,
     IIR_FIFOS,
     IIR_NONE,
     IIR_RX_DATA,
     IIR_TIMEOUT,
     LCR,
-    LCR_DLAB,
     MCR,
     MCR_LOOP,
-    Uart16550,
 )
-from vmdev.replay.irq import Line
 
-RBR = THR = DLL = 0
-IER = DLM = 1
-IIR = FCR = IIR_FCR
-LCR_8N1 = 0x03
 TRIGGER_14 = 0xC0
-CHARACTER_8N1_NS = 86_805  # at 115200 baud
-
-
-class Port:
-    """A port under test, its clock, and the levels that INTR went through."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.line = Line()
-        self.changes: list[bool] = []
-        self.line.connect(self.changes.append)
-        self.uart = Uart16550(self.clock, self.line)
-
-    def get(self, offset: int) -> int:
-        return self.uart.read(offset, 1)
-
-    def put(self, offset: int, value: int) -> None:
-        self.uart.write(offset, 1, value)
-
-    def send(self, text: bytes) -> None:
-        for value in text:
-            self.put(THR, value)
-
-    def source(self) -> int:
-        return self.get(IIR) & 0x0F
-
-    def advance_ns(self, elapsed_ns: int) -> None:
-        self.clock.advance(self.clock.now_ns + elapsed_ns)
-
-
-def configure_8n1(port: Port, *, divisor: int = 1, fcr: int = 0, ier: int = 0) -> None:
-    port.put(LCR, LCR_DLAB | LCR_8N1)
-    port.put(DLL, divisor & 0xFF)
-    port.put(DLM, divisor >> 8)
-    port.put(LCR, LCR_8N1)
-    port.put(FCR, fcr)
-    port.put(IER, ier)
-
-
-def loopback(*, fcr: int = 0, ier: int = 0) -> Port:
-    port = Port()
-    configure_8n1(port, fcr=fcr, ier=ier)
-    port.put(MCR, MCR_LOOP)
-    return port
 
 
 def test_timeout_comes_four_characters_after_the_last_one() -> None:
