@@ -38,7 +38,9 @@ def change_one_value(name: str, port: int, nth: int, flip: int, directory: Path)
             "WHERE space = 'pio' AND direction = 'r' AND address = ? ORDER BY seq LIMIT 1 OFFSET ?",
             (port, nth),
         )
-        connection.execute("UPDATE exit SET value = (value | ?2) - (value & ?2) WHERE seq = ?1", (seq, flip))
+        connection.execute(
+            "UPDATE exit SET value = (value | :flip) - (value & :flip) WHERE seq = :seq", {"seq": seq, "flip": flip}
+        )
     return path, seq
 
 
