@@ -8,12 +8,12 @@ import os
 import re
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
 from vmdev.replay.errors import OutputExistsError, RecordError
+from vmdev.replay.guest import Region
 from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.trace.writer import TraceWriter
 
@@ -37,7 +37,7 @@ class _Duration(click.ParamType[float]):
         return float(found[1]) * _UNITS_S[found[2] or ""]
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+@click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("trace.db"), show_default=True)
 @click.option("--qemu", "program", metavar="PROGRAM", help="The QEMU to run; QEMU's arguments then follow after --.")
 @click.option("--clock", type=click.Choice(["virtual", "host"]), help="The guest's clock: counted in instructions, the "
@@ -96,7 +96,10 @@ def record(
         host_duration_s = duration
 
     def on_machine(machine: Machine) -> str:
-        return _write_machine(output, guest, machine, snapshot=0)
+        writer = TraceWriter.open_existing(output)
+        regions = _write_machine(writer, guest, machine, snapshot=0)
+        writer.suspend()
+        return hazards(regions)
 
     began = time.monotonic()
     process = QemuProcess(qemu.path, guest.arguments, quiet_input=default_guest)
@@ -125,7 +128,6 @@ def _has_input() -> bool:
 
 def _meta(qemu: Qemu, guest: qemu_command.Command, mmio: str) -> dict[str, str | int]:
     meta: dict[str, str | int] = {
-        "vmdev": version("vmdev"),
         "qemu": qemu.version_text,
         "target": qemu.target,
         "command": json.dumps([Path(qemu.path).name, *guest.arguments]),
@@ -150,23 +152,19 @@ def _machine_name(machine_type: str) -> str:
     return {"pc-i440fx": "pc", "pc-q35": "q35"}.get(name, name)
 
 
-def _write_machine(output: Path, guest: qemu_command.Command, machine: Machine, snapshot: int) -> str:
-    """Add a snapshot of the machine to the trace; returns the hazards in it."""
+def _write_machine(writer: TraceWriter, guest: qemu_command.Command, machine: Machine, snapshot: int) -> list[Region]:
+    """Add a snapshot of the machine to the trace; returns its regions."""
     regions = parse_flat_view(machine.flat_view, snapshot)
-    with TraceReader(output) as reader:
-        exits = reader.exit_count
-    writer = TraceWriter.open_existing(output)
     writer.set_meta("machine_type", machine.machine_type)
     writer.set_meta("machine", _machine_name(machine.machine_type))
-    writer.add_regions(snapshot, exits, regions)
+    writer.add_regions(snapshot, writer.exit_count, regions)
     if snapshot == 0:
         drives = [f"drive {name}" for name in machine.drives]
         writer.set_meta("async_sources", json.dumps([*drives, *guest.async_sources]))
     else:
         for function, bars in parse_pci(machine.pci):
             writer.add_pci_function(function, bars)
-    writer.suspend()
-    return hazards(regions)
+    return regions
 
 
 def _discard_if_empty(output: Path) -> None:
@@ -183,9 +181,9 @@ def _finish(output: Path, guest: qemu_command.Command, outcome: Outcome, elapsed
     Raises:
         RecordError: the recording is incomplete; what there is stays in the unclosed trace.
     """
-    if outcome.final is not None:
-        _write_machine(output, guest, outcome.final, snapshot=1)
     writer = TraceWriter.open_existing(output)
+    if outcome.final is not None:
+        _write_machine(writer, guest, outcome.final, snapshot=1)
     writer.set_meta("end_reason", outcome.reason)
     writer.resolve_regions()
     writer.suspend()

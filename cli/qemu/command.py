@@ -180,11 +180,8 @@ def _refuse(options: Sequence[Option]) -> None:
         if option.name in ("M", "machine"):
             accelerators += (option.value("accel") or "").split(":")
         if option.name in ("enable-kvm", "enable-hvf") or any(a not in ("", "tcg") for a in accelerators):
-            raise RecordError(
-                f"-{option.name} {option.argument}: only TCG shows a plugin the guest's accesses; leave it out".replace(
-                    " :", ":"
-                )
-            )
+            given = f"-{option.name} {option.argument}".rstrip()
+            raise RecordError(f"{given}: only TCG shows a plugin the guest's accesses; leave it out")
         if option.name == "daemonize":
             raise RecordError("-daemonize: the recording would lose its QEMU; leave it out")
         if option.name == "accel" and "thread=single" in option.words and _cpus(options) > 1:

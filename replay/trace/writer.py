@@ -144,6 +144,11 @@ class TraceWriter:
         finally:
             self._shut()
 
+    @property
+    def exit_count(self) -> int:
+        """Number of exits so far."""
+        return self._next_seq
+
     # Facts
 
     def set_meta(self, key: str, value: MetaValue) -> None:

@@ -37,3 +37,23 @@ def test_refused_port_accesses_are_not_recorded(vmdev: Vmdev, tmp_path: Path, cl
     assert accesses == [("w", "0x70", "0x5a"), ("r", "0x92", "0"), ("w", "0x64", "0xfe")]
     assert [(seq, kind) for seq, kind, _ in events] == [(0, "reset"), (0, "refused-io"), (0, "refused-io")]
     assert all("port 0x80 size 1" in detail for _, kind, detail in events if kind == "refused-io")
+
+
+def test_guest_that_ends_qemu_with_a_status_of_its_own_is_recorded_whole(vmdev: Vmdev, tmp_path: Path) -> None:
+    """The debug exit device calls exit(): QEMU's status is the guest's, and the recorder still ends in order."""
+    image, trace = assemble("debug_exit.S", tmp_path), tmp_path / "t.db"
+    guest = (
+        "-M",
+        "pc",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-bios",
+        str(image),
+        "-device",
+        "isa-debug-exit,iobase=0xf4",
+    )
+    done = vmdev("record", "-o", trace, "--", *guest)
+    assert done.returncode == 0, done.stderr
+    assert "QEMU itself ended with status 33" in done.stderr
+    assert vmdev("info", trace).stdout.startswith(f"{trace}: complete\n")

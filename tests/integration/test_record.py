@@ -21,8 +21,6 @@ Vmdev = Callable[..., "subprocess.CompletedProcess[str]"]
 
 pytestmark = pytest.mark.integration
 
-QUIET_PC = ("-M", "pc", "-display", "none", "-nic", "none", "-serial", "null")
-
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:
     with contextlib.closing(sqlite3.connect(path)) as connection:
