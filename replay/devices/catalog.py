@@ -37,7 +37,7 @@ CATALOG: Final[dict[str, CatalogEntry]] = {
     "i8254": CatalogEntry("Interval timer (PIT)", I8254, lambda clock: I8254(clock, Line())),
     "i8259": CatalogEntry("Interrupt controllers (PIC), two in cascade", I8259Pair, lambda clock: I8259Pair()),
     "mc146818": CatalogEntry("Real-time clock and CMOS RAM", Mc146818, lambda clock: Mc146818(clock, Line(), None)),
-    "port61": CatalogEntry("System control port B: speaker", Port61, lambda clock: Port61(clock, I8254(clock, Line()))),
+    "port61": CatalogEntry("System control port B: speaker", Port61, lambda clock: Port61(I8254(clock, Line()))),
     "port80": CatalogEntry("Diagnostic port: POST codes", Port80, lambda clock: Port80()),
     "port92": CatalogEntry("System control port A: A20, fast reset", Port92, lambda clock: Port92()),
     "uart16550": CatalogEntry("Serial port (UART) with FIFOs", Uart16550, lambda clock: Uart16550(clock, Line())),

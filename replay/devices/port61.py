@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ..clock import Clock
 from ..device import Device
 from ..registers import Register, RegisterMap, bit
 from .i8254 import I8254
@@ -41,14 +40,12 @@ class Port61(Device):
     """The port.
 
     Args:
-        clock: the machine's clock.
         pit: the timer whose counter 2 it controls and shows.
     """
 
     registers = REGISTERS
 
-    def __init__(self, clock: Clock, pit: I8254) -> None:
-        self._clock = clock
+    def __init__(self, pit: I8254) -> None:
         self._pit = pit
         self._speaker = 0
         self._refresh = 0

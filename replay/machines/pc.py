@@ -116,7 +116,7 @@ def _add_timers(board: Board, ports: _Ports, pic: I8259Pair | None) -> None:
     if PIT in ports.of("pit"):
         pit = board.add("pit", I8254(board.clock, _interrupt(board, pic, IRQ_PIT)), pio=[(PIT, 4)])
         if PORT61 in ports.of("pcspk"):
-            board.add("port61", Port61(board.clock, pit), pio=[(PORT61, 1)])
+            board.add("port61", Port61(pit), pio=[(PORT61, 1)])
     if RTC in ports.of("rtc"):
         base = _rtc_base(ports.guest)
         board.add("rtc", Mc146818(board.clock, _interrupt(board, pic, IRQ_RTC), base), pio=[(RTC, 2)])

@@ -32,7 +32,7 @@ class Machine:
     def __init__(self) -> None:
         self.clock = Clock()
         self.pit = I8254(self.clock, Line())
-        self.port = Port61(self.clock, self.pit)
+        self.port = Port61(self.pit)
 
     def read(self) -> int:
         return self.port.read(0, 1)

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uart_port import CHARACTER_8N1_NS, DLL, FCR, IER, IIR, RBR, THR, Port, configure_8n1, loopback
+from uart_port import (
+    DLL,
+    FCR,
+    IER,
+    IIR,
+    RBR,
+    Port,
+    accesses,
+    bytes_,
+    configure_8n1,
+    loopback,
+    run,
+)
 from vmdev.replay.clock import Clock
 from vmdev.replay.devices.uart16550 import (
     FCR_ENABLE,
@@ -387,26 +399,6 @@ def test_modem_status_interrupt_needs_a_real_port_and_edssi(modem_lines: bool, i
 
 
 # Properties
-
-bytes_ = st.integers(0, 0xFF)
-accesses = st.lists(
-    st.one_of(
-        st.tuples(st.just("read"), st.integers(0, 7), st.just(0)),
-        st.tuples(st.just("write"), st.sampled_from((THR, IER, FCR, LCR, MCR)), bytes_),
-        st.tuples(st.just("wait"), st.just(0), st.integers(0, 5 * CHARACTER_8N1_NS)),
-    ),
-    max_size=60,
-)
-
-
-def run(port: Port, program: list[tuple[str, int, int]]) -> None:
-    for what, offset, value in program:
-        if what == "read":
-            port.get(offset)
-        elif what == "write":
-            port.put(offset, value)
-        else:
-            port.advance_ns(value)
 
 
 @given(accesses, st.integers(0, 7), bytes_)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import strategies as st
+
 from vmdev.replay.clock import Clock
 from vmdev.replay.device import Unknown
 from vmdev.replay.devices.uart16550 import IIR_FCR, LCR, LCR_DLAB, MCR, MCR_LOOP, Uart16550
@@ -66,3 +68,26 @@ def loopback(*, fcr: int = 0, ier: int = 0) -> Port:
     configure_8n1(port, fcr=fcr, ier=ier)
     port.put(MCR, MCR_LOOP)
     return port
+
+
+# Programs for the property tests
+
+bytes_ = st.integers(0, 0xFF)
+accesses = st.lists(
+    st.one_of(
+        st.tuples(st.just("read"), st.integers(0, 7), st.just(0)),
+        st.tuples(st.just("write"), st.sampled_from((THR, IER, FCR, LCR, MCR)), bytes_),
+        st.tuples(st.just("wait"), st.just(0), st.integers(0, 5 * CHARACTER_8N1_NS)),
+    ),
+    max_size=60,
+)
+
+
+def run(port: Port, program: list[tuple[str, int, int]]) -> None:
+    for what, offset, value in program:
+        if what == "read":
+            port.get(offset)
+        elif what == "write":
+            port.put(offset, value)
+        else:
+            port.advance_ns(value)
