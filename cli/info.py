@@ -15,12 +15,17 @@ import click
 
 from vmdev.replay.clock import NANOSECONDS_PER_SECOND
 from vmdev.replay.printable import printable
-from vmdev.replay.trace import TraceReader, find_gaps
+from vmdev.replay.trace import TraceReader, Verification, find_gaps, verify
 
 from .output import table, to_json
 
 FORMAT_VERSION: Final = 1
 """Of the JSON output."""
+
+NOT_COMPLETE: Final = 1
+"""Exit status of --check, as diff(1)'s."""
+
+COMPLETE_SO_FAR: Final = "complete as far as the counters tell; --check looks at every row"
 
 _NOWHERE: Final = "(nothing mapped)"
 
@@ -41,9 +46,14 @@ class Contents:
 
     trace: str
     complete: bool
+    """As far as the counters tell."""
     closed: bool
     gaps: list[str]
     """Why it is not complete."""
+    notes: list[str]
+    """What was left out on purpose."""
+    first_exit: int
+    """Number of the first exit; not 0 if only the last ones were kept."""
     exits: int
     sites: int
     first_ns: int | None
@@ -63,25 +73,43 @@ class Contents:
 
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Look at every row, and say only whether the trace is complete.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def info(trace: Path, form: str) -> None:
+@click.pass_context
+def info(context: click.Context, trace: Path, check: bool, form: str) -> None:
     """Show what is in a trace: guest, QEMU, devices, counts, completeness.
 
-    All exits are counted and the whole file is checked, which takes seconds for millions of exits.
+    With --check, every row and every page of the file is looked at, which takes tens of seconds for ten million exits.
+    The exit status is then 0 if the trace is complete, 1 if it is not, and 2 in case of trouble.
 
     Example:
 
     \b
         vmdev info boot.db
         vmdev info boot.db --format json
+        vmdev info boot.db --check
     """
-    with TraceReader(trace) as reader:
-        with click.progressbar(
-            length=reader.exit_count, label="Counting", file=sys.stderr, hidden=not sys.stderr.isatty()
-        ) as bar:
-            counts = reader.count_by_site(bar.update)
-        contents = summarise(reader, counts)
-    if form == "json":
+    with (
+        TraceReader(trace) as reader,
+        click.progressbar(
+            length=reader.exit_count,
+            label="Checking" if check else "Counting",
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+        ) as bar,
+    ):
+        if check:
+            verification = verify(reader, bar.update)
+            verification.notes[:0] = _notes(reader)
+        else:
+            contents = summarise(reader, reader.count_by_site(bar.update))
+    if check:
+        complete = not verification.gaps
+        facts = {"version": FORMAT_VERSION, "trace": str(trace), "complete": complete, **asdict(verification)}
+        click.echo(to_json(facts, indent=2) if form == "json" else "\n".join(_verdict(trace, verification)))
+        if not complete:
+            context.exit(NOT_COMPLETE)
+    elif form == "json":
         click.echo(to_json({"version": FORMAT_VERSION, **asdict(contents)}, indent=2))
     else:
         click.echo("\n".join(_lines(contents)))
@@ -98,7 +126,7 @@ def summarise(trace: TraceReader, counts: Sequence[int]) -> Contents:
                 tally.reads += count
             else:
                 tally.writes += count
-    gaps = find_gaps(trace, counts) + [f"the file is damaged: {message}" for message in trace.check_file()]
+    gaps = find_gaps(trace, counts)
     exits = trace.exit_count
     file_bytes = trace.path.stat().st_size
     return Contents(
@@ -106,10 +134,12 @@ def summarise(trace: TraceReader, counts: Sequence[int]) -> Contents:
         complete=not gaps,
         closed=trace.closed,
         gaps=gaps,
+        notes=_notes(trace),
+        first_exit=trace.first_exit,
         exits=exits,
         sites=len(trace.sites),
-        first_ns=trace.exit(0)[1] if exits else None,
-        last_ns=trace.exit(exits - 1)[1] if exits else None,
+        first_ns=trace.exit(trace.first_exit)[1] if exits else None,
+        last_ns=trace.exit(trace.end - 1)[1] if exits else None,
         file_bytes=file_bytes,
         bytes_per_exit=round(file_bytes / exits, 1) if exits else None,
         spaces=list(spaces.values()),
@@ -125,9 +155,9 @@ def summarise(trace: TraceReader, counts: Sequence[int]) -> Contents:
 
 def _lines(contents: Contents) -> Iterator[str]:
     """The text, line by line."""
-    yield f"{printable(contents.trace)}: {'complete' if contents.complete else 'NOT COMPLETE'}"
-    for gap in contents.gaps:
-        yield f"  {printable(gap)}"
+    yield f"{printable(contents.trace)}: {COMPLETE_SO_FAR if contents.complete else 'NOT COMPLETE'}"
+    for line in contents.gaps + contents.notes:
+        yield f"  {printable(line)}"
     yield ""
     yield _table([fact for fact in _facts(contents) if fact[1]])
     yield ""
@@ -138,6 +168,27 @@ def _lines(contents: Contents) -> Iterator[str]:
     if contents.pci_functions:
         yield ""
         yield _table([("PCI",), *((function,) for function in contents.pci_functions)])
+
+
+def _verdict(trace: Path, verification: Verification) -> Iterator[str]:
+    """What --check prints, line by line."""
+    yield f"{printable(str(trace))}: {'NOT COMPLETE' if verification.gaps else 'complete'}"
+    for line in verification.gaps + verification.notes:
+        yield f"  {printable(line)}"
+
+
+def _notes(trace: TraceReader) -> list[str]:
+    """What was left out on purpose, a line each."""
+    notes: list[str] = []
+    excluded = trace.meta.get("excluded", 0)
+    if excluded or "filter" in trace.meta:
+        notes.append(f"filtered: {excluded:,} accesses were left out; recorded was {trace.meta.get('filter', '?')}")
+    if isinstance(trace.meta.get("part"), int):
+        files = f"file {int(trace.meta['part']) + 1} of {trace.meta.get('parts', '?')}"
+        notes.append(f"{files} of a rotated recording: exits from number {trace.first_exit:,} on")
+    elif trace.first_exit:
+        notes.append(f"exits before number {trace.first_exit:,} were not kept")
+    return notes
 
 
 def _facts(contents: Contents) -> Iterator[tuple[str, str]]:

@@ -54,6 +54,14 @@ def replay(
         if not reader.closed:
             note = f"WARNING: {trace}: the recording was cut off: it may end before its guest did"
             click.echo(printable(note), err=True)
+        if "filter" in reader.meta:
+            excluded, asked = reader.meta.get("excluded", "some"), reader.meta["filter"]
+            note = f"WARNING: {trace}: {excluded} accesses were left out, and models miss them; recorded was {asked}"
+            click.echo(printable(note), err=True)
+        if reader.first_exit:
+            where = "are in the files before it" if "part" in reader.meta else "were not kept"
+            note = f"WARNING: {trace}: exits before {reader.first_exit} {where}; models begin as after a reset"
+            click.echo(printable(note), err=True)
         replayer = Replayer(reader, build(reader.guest, machine), devices=devices, name=trace.name)
         with click.progressbar(
             length=reader.exit_count, label="Replaying", file=sys.stderr, hidden=not sys.stderr.isatty()

@@ -45,9 +45,8 @@ static void forget(struct exit_queue *queue, struct item item)
 {
     if (item.kind == ITEM_EXIT) {
         queue->discarded++;
-    } else if (item.kind == ITEM_EVENT) {
-        free(item.event);
     }
+    item_release(&item);
 }
 
 static bool must_wait(const struct exit_queue *queue, size_t items)

@@ -103,7 +103,9 @@ void hazards_note_ram(uint64_t vaddr)
 {
     uint64_t page = vaddr >> PAGE_SHIFT;
 
-    ram_pages[page % RAM_PAGES] = page + 1;
+    if (__atomic_load_n(&n_ranges, __ATOMIC_ACQUIRE) > 0) { /* nobody else asks */
+        ram_pages[page % RAM_PAGES] = page + 1;
+    }
 }
 
 bool hazards_note_device(uint64_t vaddr, uint64_t phys_addr, const char *region)

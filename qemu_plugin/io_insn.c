@@ -11,6 +11,7 @@
 
 #define REX_FIRST 0x40
 #define REX_LAST 0x4f
+#define REX_W 0x48
 
 static bool is_legacy_prefix(uint8_t byte)
 {
@@ -99,57 +100,122 @@ bool io_insn_decode(const uint8_t *bytes, size_t size, struct io_insn *out)
         return false;
     }
     io.byte = !(opcode & 1);
+    io.rex_w = at > 0 && (bytes[at - 1] & REX_W) == REX_W && bytes[at - 1] <= REX_LAST;
     io.port = io.imm_port ? bytes[at + 1] : 0;
     io.rep = rep && (io.kind == IO_INS || io.kind == IO_OUTS);
     *out = io;
     return true;
 }
 
-unsigned io_insn_operand_size(const char *text)
+unsigned io_insn_operand_size(const struct io_insn *io, const char *text)
 {
+    if (io->byte) {
+        return 1;
+    }
+    if (io->rex_w) {
+        return 4;
+    }
     if (strstr(text, "%eax")) {
         return 4;
     }
     return strstr(text, "%ax") ? 2 : 0;
 }
 
-bool insn_is_stack_only(const uint8_t *bytes, size_t size)
+enum insn_memory insn_memory(const uint8_t *bytes, size_t size)
 {
     bool rep;
     size_t at;
     uint8_t opcode;
 
     if (size == 0) {
-        return false;
+        return INSN_MEMORY_ANY;
     }
     at = prefix_length(bytes, size, &rep);
     opcode = bytes[at];
     if (opcode >= 0x50 && opcode <= 0x5f) { /* PUSH reg, POP reg */
-        return true;
+        return INSN_MEMORY_PUSH;
+    }
+    if (opcode >= 0x70 && opcode <= 0x7f) { /* Jcc rel8 */
+        return INSN_MEMORY_BRANCH;
     }
     switch (opcode) {
+    case 0x0f: /* Jcc rel16, rel32 */
+        return at + 1 < size && bytes[at + 1] >= 0x80 && bytes[at + 1] <= 0x8f ? INSN_MEMORY_BRANCH : INSN_MEMORY_ANY;
     case 0x68: /* PUSH imm */
     case 0x6a:
     case 0x9c: /* PUSHF */
     case 0x9d: /* POPF */
-    case 0xc2: /* RET imm16 */
-    case 0xc3: /* RET */
     case 0xc8: /* ENTER */
     case 0xc9: /* LEAVE */
+        return INSN_MEMORY_PUSH;
+    case 0xa4: /* MOVS */
+    case 0xa5:
+    case 0xaa: /* STOS */
+    case 0xab:
+        return rep ? INSN_MEMORY_REP : INSN_MEMORY_ANY;
+    case 0xc2: /* RET imm16 */
+    case 0xc3: /* RET */
     case 0xca: /* RETF imm16 */
     case 0xcb: /* RETF */
     case 0xcf: /* IRET */
     case 0xe8: /* CALL rel */
     case 0xe9: /* JMP rel */
     case 0xeb:
-        return true;
-    case 0xff: /* CALL reg (/2), JMP reg (/4), PUSH reg (/6) */
+        return INSN_MEMORY_BRANCH;
+    case 0xff:
         if (at + 1 < size && (bytes[at + 1] & 0xc0) == 0xc0) {
-            unsigned operation = bytes[at + 1] >> 3 & 7;
-
-            return operation == 2 || operation == 4 || operation == 6;
+            switch (bytes[at + 1] >> 3 & 7) {
+            case 2: /* CALL reg */
+            case 4: /* JMP reg */
+                return INSN_MEMORY_BRANCH;
+            case 6: /* PUSH reg */
+                return INSN_MEMORY_PUSH;
+            }
         }
+        return INSN_MEMORY_ANY;
+    default:
+        return INSN_MEMORY_ANY;
+    }
+}
+
+bool insn_remaps(const uint8_t *bytes, size_t size)
+{
+    bool rep;
+    size_t at, left;
+
+    if (size == 0) {
         return false;
+    }
+    at = prefix_length(bytes, size, &rep);
+    left = size - at;
+    switch (bytes[at]) {
+    case 0x9a: /* far CALL and JMP, RETF, INT, IRET: may switch tasks */
+    case 0xea:
+    case 0xca:
+    case 0xcb:
+    case 0xcc:
+    case 0xcd:
+    case 0xcf:
+        return true;
+    case 0xff: /* far CALL (/3), JMP (/5) */
+        return left > 1 && ((bytes[at + 1] >> 3 & 7) == 3 || (bytes[at + 1] >> 3 & 7) == 5);
+    case 0x0f:
+        break;
+    default:
+        return false;
+    }
+    if (left < 2) {
+        return false;
+    }
+    switch (bytes[at + 1]) {
+    case 0x01: /* LMSW (/6), INVLPG (/7); the VMX and SVM instructions, too, are encoded here */
+    case 0x22: /* MOV CRn */
+    case 0x30: /* WRMSR */
+    case 0xaa: /* RSM */
+    case 0xc7: /* VMPTRLD, VMXON (/6); CMPXCHG8B costs nothing to take along */
+        return true;
+    case 0x38: /* INVEPT, INVVPID, INVPCID */
+        return left > 2 && bytes[at + 2] >= 0x80 && bytes[at + 2] <= 0x82;
     default:
         return false;
     }

@@ -18,6 +18,7 @@ struct io_insn {
     uint8_t imm_port; /* 1: the port is the immediate `port`; 0: it is DX */
     uint8_t port;
     uint8_t rep;      /* 1: a REP or REPNE prefix */
+    uint8_t rex_w;    /* 1: a REX.W prefix, which is stronger than an operand size prefix */
 };
 
 /*
@@ -27,15 +28,25 @@ struct io_insn {
 bool io_insn_decode(const uint8_t *bytes, size_t size, struct io_insn *out);
 
 /*
- * The operand size in bytes (2 or 4) of an IN or OUT that is not a byte one, from its AT&T disassembly, in which the
- * accumulator's name tells it. Returns 0 if the text shows neither AX nor EAX.
+ * The operand size in bytes (1, 2 or 4) of an IN or OUT. Where bytes do not tell it, the name of the accumulator in the
+ * AT&T disassembly does. Returns 0 if that shows neither AX nor EAX.
  */
-unsigned io_insn_operand_size(const char *text);
+unsigned io_insn_operand_size(const struct io_insn *io, const char *text);
+
+/* How an instruction reaches memory, as far as it matters for seeing device accesses. */
+enum insn_memory {
+    INSN_MEMORY_ANY,
+    INSN_MEMORY_REP,    /* MOVS and STOS with a REP prefix */
+    INSN_MEMORY_PUSH,   /* through the stack pointer alone: PUSH and POP of registers, immediates, flags; ENTER, LEAVE */
+    INSN_MEMORY_BRANCH, /* not, or through the stack pointer alone: Jcc, JMP, CALL without a memory operand, RET, IRET */
+};
+
+enum insn_memory insn_memory(const uint8_t *bytes, size_t size);
 
 /*
- * True for the instructions that end blocks and reach memory through the stack pointer only: CALL and JMP without a
- * memory operand, RET, IRET, PUSH and POP of registers and immediates, ENTER, LEAVE, PUSHF, POPF.
+ * True for the instructions after which virtual addresses may lead elsewhere: writes of control registers and MSRs,
+ * INVLPG and its like, RSM, and those that may switch tasks.
  */
-bool insn_is_stack_only(const uint8_t *bytes, size_t size);
+bool insn_remaps(const uint8_t *bytes, size_t size);
 
 #endif

@@ -5,6 +5,10 @@
  */
 #include "options.h"
 
+#include "filter.h"
+#include "markers.h"
+#include "serial_input.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,18 +70,59 @@ bool options_parse(struct options *options, int argc, char **argv)
             if (!parse_number(value, &options->until_ns)) {
                 return complain(argv[i], "must be a number of nanoseconds");
             }
+        } else if (IS("address")) {
+            if (!filter_add_address(value)) {
+                return complain(argv[i], "must be pio:FIRST-LAST or mmio:FIRST-LAST, at most 256 of them");
+            }
+        } else if (IS("device")) {
+            if (!filter_add_device(value)) {
+                return complain(argv[i], "must be the name of a region, at most 64 of them");
+            }
+        } else if (IS("from")) {
+            if (!parse_number(value, &number)) {
+                return complain(argv[i], "must be a number of nanoseconds");
+            }
+            filter_set_from(number);
+        } else if (IS("ring")) {
+            if (!parse_number(value, &options->ring)) {
+                return complain(argv[i], "must be a number");
+            }
+        } else if (IS("rotate")) {
+            if (!parse_number(value, &options->rotate)) {
+                return complain(argv[i], "must be a number");
+            }
+        } else if (IS("mark")) {
+            if (!markers_add(value)) {
+                return complain(argv[i], "must be a number of nanoseconds, ':' and a text");
+            }
+        } else if (IS("mark-port")) {
+            if (!markers_set_port(value)) {
+                return complain(argv[i], "must be pio:PORT or mmio:ADDRESS");
+            }
+        } else if (IS("serial-input")) {
+            const char *wrong = serial_input_add(value);
+
+            if (wrong) {
+                return complain(argv[i], wrong);
+            }
+        } else if (IS("serial-chardev")) {
+            options->serial_chardev = value;
         } else if (IS("control")) {
             if (!parse_number(value, &number) || number > 0xffff) {
                 return complain(argv[i], "must be a file descriptor");
             }
             options->control_fd = (int)number;
         } else {
-            return complain(argv[i], "unknown (known: trace, mmio, exits, until, control)");
+            return complain(argv[i], "unknown (known: trace, mmio, exits, until, control, address, device, from, "
+                                     "ring, rotate, mark, mark-port, serial-input, serial-chardev)");
         }
 #undef IS
     }
     if (!options->trace || !*options->trace) {
         return complain("trace", "missing; trace=FILE says where to record to");
+    }
+    if (options->ring && options->rotate) {
+        return complain("ring", "not with rotate");
     }
     return true;
 }

@@ -17,8 +17,11 @@ struct options {
     enum mmio_mode mmio;
     uint64_t exits;        /* stop recording after so many; 0: no limit */
     uint64_t until_ns;     /* stop recording at this time of the guest's clock; 0: no limit */
+    uint64_t ring;         /* keep only the last exits, so many; 0: all */
+    uint64_t rotate;       /* begin another file after so many exits; 0: never. See part_path.h */
+    const char *serial_chardev; /* QEMU's name of what serial-input is fed to; NULL: not given */
     int control_fd;        /* a socket to `vmdev record`; -1: none. Lines to it: see recorder.c. From it: one line
-                              "go HAZARDS" before the guest starts */
+                              "go HAZARDS PLACES" before the guest starts, then the answers to map_watch.c's requests */
 };
 
 /* Returns false after a message on stderr that names the option. */

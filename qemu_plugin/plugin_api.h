@@ -66,6 +66,8 @@ enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_
 
 enum qemu_plugin_cond { QEMU_PLUGIN_COND_NEVER, QEMU_PLUGIN_COND_ALWAYS, QEMU_PLUGIN_COND_EQ, QEMU_PLUGIN_COND_NE };
 
+enum qemu_plugin_discon_type { QEMU_PLUGIN_DISCON_INTERRUPT = 1 };
+
 enum qemu_plugin_mem_value_type {
     QEMU_PLUGIN_MEM_VALUE_U8,
     QEMU_PLUGIN_MEM_VALUE_U16,
@@ -96,12 +98,20 @@ typedef void (*qemu_plugin_vcpu_mem_cb_t)(unsigned int vcpu_index, qemu_plugin_m
 typedef void (*tb_trans_cb_t)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 typedef void (*vcpu_cb_t)(qemu_plugin_id_t id, unsigned int vcpu_index);
 typedef void (*atexit_cb_t)(qemu_plugin_id_t id, void *userdata);
+typedef void (*discon_cb_t)(qemu_plugin_id_t id, unsigned int vcpu_index, enum qemu_plugin_discon_type type,
+                            uint64_t from_pc, uint64_t to_pc);
+/* Exists since version 6 (QEMU 10.2): to be looked up. */
+typedef void (*register_discon_cb_t)(qemu_plugin_id_t id, enum qemu_plugin_discon_type type, discon_cb_t cb);
 void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t id, vcpu_cb_t cb);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_trans_cb_t cb);
 #elif VMDEV_PLUGIN_API == 7
 typedef void (*tb_trans_cb_t)(struct qemu_plugin_tb *tb, void *userdata);
 typedef void (*vcpu_cb_t)(unsigned int vcpu_index, void *userdata);
 typedef void (*atexit_cb_t)(void *userdata);
+typedef void (*discon_cb_t)(unsigned int vcpu_index, enum qemu_plugin_discon_type type, uint64_t from_pc,
+                            uint64_t to_pc, void *userdata);
+void qemu_plugin_register_vcpu_discon_cb(qemu_plugin_id_t id, enum qemu_plugin_discon_type type, discon_cb_t cb,
+                                         void *userdata);
 void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t id, vcpu_cb_t cb, void *userdata);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_trans_cb_t cb, void *userdata);
 #else
@@ -127,6 +137,8 @@ size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn);
 
+unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info);
+bool qemu_plugin_mem_is_big_endian(qemu_plugin_meminfo_t info);
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
 qemu_plugin_mem_value qemu_plugin_mem_get_value(qemu_plugin_meminfo_t info);
 struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info, uint64_t vaddr);

@@ -22,6 +22,12 @@ void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value);
  */
 void recorder_event(int vcpu, const char *kind, const char *detail);
 
+/* The same where the time is known. */
+void recorder_event_at(int vcpu, uint64_t t_ns, const char *kind, const char *detail);
+
+/* Record that a vCPU has taken an interrupt: its next instruction was to be at `from_pc`, and is at `to_pc`. */
+void recorder_interrupt(unsigned int vcpu, uint64_t t_ns, uint64_t from_pc, uint64_t to_pc);
+
 /* Stop recording because of an error, and say so to `vmdev record` and on stderr. The guest goes on. */
 void recorder_fail(const char *message);
 

@@ -12,12 +12,14 @@
 struct site_entry {
     struct site_key key;
     struct site site;
+    uint64_t file; /* the last one in which it has a number; 0: none */
 };
 
 static pthread_mutex_t insns_lock = PTHREAD_MUTEX_INITIALIZER;
 static GHashTable *insns; /* struct insn -> itself */
 static GHashTable *sites; /* struct site_key -> struct site_entry */
-static uint32_t n_sites;
+static uint64_t file = 1; /* number of the file that is written to */
+static uint32_t n_sites;  /* in it */
 static uint32_t n_insns; /* of those that have a site */
 
 static guint insn_hash(gconstpointer p)
@@ -82,16 +84,26 @@ static gboolean key_equal(gconstpointer a, gconstpointer b)
     return key_matches(a, b);
 }
 
+/* See that the entry has a number in the file that is written to. */
+static const struct site *in_file(struct site_entry *entry, bool *is_new)
+{
+    *is_new = entry->file != file;
+    if (*is_new) {
+        entry->file = file;
+        entry->site.id = n_sites++;
+    }
+    return &entry->site;
+}
+
 const struct site *site_find(const struct site_key *key, bool *is_new)
 {
     struct insn *insn = key->insn;
     struct site_entry *entry;
 
-    *is_new = false;
     if (insn->last) {
         entry = (struct site_entry *)((char *)insn->last - offsetof(struct site_entry, site));
         if (key_matches(&entry->key, key)) {
-            return insn->last;
+            return in_file(entry, is_new);
         }
     }
     if (!sites) {
@@ -99,11 +111,9 @@ const struct site *site_find(const struct site_key *key, bool *is_new)
     }
     entry = g_hash_table_lookup(sites, key);
     if (!entry) {
-        *is_new = true;
         entry = g_new0(struct site_entry, 1);
         entry->key = *key;
         entry->site = (struct site){
-            .id = n_sites++,
             .vcpu = key->vcpu,
             .insn = &insn->row,
             .insn_is_new = !insn->last,
@@ -120,10 +130,16 @@ const struct site *site_find(const struct site_key *key, bool *is_new)
         g_hash_table_insert(sites, &entry->key, entry);
     }
     insn->last = &entry->site;
-    return &entry->site;
+    return in_file(entry, is_new);
 }
 
 size_t site_count(void)
 {
     return n_sites;
+}
+
+void sites_begin_file(void)
+{
+    file++;
+    n_sites = 0;
 }

@@ -34,9 +34,16 @@ struct site_key {
 /* Returns the one copy of *insn, which takes over row.text if it is new and frees it otherwise. Thread-safe. */
 struct insn *insn_intern(const struct insn *insn);
 
-/* Returns the site of *key; *is_new tells whether it has just been made. The caller serialises calls. */
+/*
+ * Returns the site of *key; *is_new tells whether the file that is written to has none yet; then it has just been given
+ * its number in it. The caller serialises calls.
+ */
 const struct site *site_find(const struct site_key *key, bool *is_new);
 
+/* How many sites the file has. */
 size_t site_count(void);
+
+/* Another file begins: sites are numbered anew. The caller serialises calls. */
+void sites_begin_file(void);
 
 #endif

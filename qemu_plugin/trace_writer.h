@@ -12,11 +12,23 @@
 
 struct trace_writer;
 
+/* How old a transaction may become; recorder.c says what a crash may lose in all. */
+#define COMMIT_INTERVAL_NS 300000000u
+
 /*
  * Open the trace at `path` for appending, or create it with the schema if the file is missing or empty.
  * Returns NULL and an allocated message in *error if that is not possible.
  */
 struct trace_writer *trace_writer_open(const char *path, char **error);
+
+/*
+ * Make the file at `path`, which must not exist, and which goes on where `before` has come to: with the same facts and
+ * regions, and a meta row `part`. What `before` has not committed yet it commits. Returns NULL as above.
+ */
+struct trace_writer *trace_writer_open_part(const char *path, struct trace_writer *before, uint64_t part, char **error);
+
+/* Keep only the last exits, so many (0: all), and what happened between them; in the middle of a transaction some more. */
+void trace_writer_keep(struct trace_writer *writer, uint64_t exits);
 
 /*
  * Append items in order, within a transaction that is committed when it is older than the commit interval.

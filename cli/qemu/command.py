@@ -92,6 +92,8 @@ class Command:
     async_sources: list[str] = field(default_factory=list)
     """What reaches the guest from the host at its own pace, and so differs from run to run. Drives are not among it:
     QEMU knows them better (`process.Machine.drives`)."""
+    pins_drives: bool = False
+    """Drives answer as a pin tells; see `pin`."""
     paused: bool = False
     """The user's own -S: the guest is started by someone else."""
     notes: list[str] = field(default_factory=list)

@@ -1,40 +1,73 @@
-"""A second witness: QEMU's own trace events ``memory_region_ops_read`` and ``_write``.
+"""A second witness: QEMU's own trace events ``memory_region_ops_read`` and ``_write``, and its log ``invalid_mem``.
 
-They fire for every access that reaches a device, ports included, after QEMU has split or widened the access to what
-the device implements. They know no instruction, no time and no address space, but they come from another place in
-QEMU than the recorder's callbacks: if both tell the same story, in the same order, the recording is complete.
+The events fire for every access that reaches a device, ports included, after QEMU has split or widened the access to
+what the device implements; the log has a line for every access that no device accepts. They know no instruction, no
+time and no address space, but they come from another place in QEMU than the recorder's callbacks: if both tell the
+same story, CPU by CPU and in the same order, the recording is complete.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 EVENTS: Final = ("memory_region_ops_read", "memory_region_ops_write")
 
+LOG_ITEMS: Final = "invalid_mem"
+"""What ``-d`` has to be given."""
+
+REFUSED: Final = -2
+"""The CPU of an access that no device accepts: the log does not say which it was."""
+
+QEMU_ITSELF: Final = -1
+
 _LINE: Final = re.compile(
-    r"(?:.*[: ])?memory_region_ops_(read|write) cpu (-?\d+) mr \S+ addr (0x[0-9a-f]+) value (0x[0-9a-f]+) "
+    r"memory_region_ops_(read|write) cpu (-?\d+) mr \S+ addr (0x[0-9a-f]+) value (0x[0-9a-f]+) "
     r"size (\d+)(?: name '(.*)')?"
 )
+_REFUSAL: Final = re.compile(r"Invalid (read|write) at addr (0x[0-9a-fA-F]+), size (\d+), region '(.*)', reason: ")
+
+_LOOKAHEAD: Final = 64
+"""How far a lost access is looked for. Wider than one access can be split: 16."""
+
+_PIECES_OF_ONE_IN: Final = 4
+
+_APIC: Final = "apic-msi"
+_APIC_REGISTERS: Final = 0xFF0
 
 
 class Access(NamedTuple):
     """An access as the recorder saw it."""
 
     seq: int
+    vcpu: int
     direction: str
     address: int
     size: int
     value: int
     region: str
+    offset: int
+    """`address` within the region, as the region map has it; the address itself where nothing is mapped."""
+
+
+class UnknownAccess(NamedTuple):
+    """A port access of which the recorder could not tell the value, or not whether it was made at all."""
+
+    seq: int
+    vcpu: int
+    kind: str
+    """The event's in the trace: "unread-in" or "refused-io"."""
+    port: int
+    size: int
 
 
 class OpsEvent(NamedTuple):
-    """An access as a device saw it."""
+    """An access as a device saw it, or as none did (`cpu` is `REFUSED`, `value` 0, `address` within the region)."""
 
+    cpu: int
     direction: str
     address: int
     size: int
@@ -46,89 +79,249 @@ class OpsEvent(NamedTuple):
 class Agreement:
     """How two witnesses of one run compare."""
 
-    rules: Counter[str] = field(default_factory=Counter)
-    """Recorded accesses by the rule that pairs them: "exact", "split", "widened", "swapped", "unassigned"."""
-    unexplained: list[tuple[Access, tuple[OpsEvent, ...]]] = field(default_factory=list)
-    """Recorded accesses that no rule pairs with the events that come next, and those events."""
-    events_left: int = 0
+    regions: dict[str, Counter[str]] = field(default_factory=dict)
+    """Recorded accesses by region, and there by the rule that explains each; see `compare`."""
+    others: Counter[str] = field(default_factory=Counter)
+    """Events that are explained without a recorded access: "interrupt", "faulted", "after the end", and the kinds of
+    `UnknownAccess`."""
+    unexplained: list[Access] = field(default_factory=list)
+    """Recorded accesses of which QEMU tells nothing, or something else."""
+    lost: list[OpsEvent] = field(default_factory=list)
     """Events that no recorded access accounts for."""
 
     @property
     def complete(self) -> bool:
-        """Whether every access is explained, and every event accounted for."""
-        return not self.unexplained and not self.events_left
+        """Whether every access and every event is explained."""
+        return not self.unexplained and not self.lost
+
+    @property
+    def rules(self) -> Counter[str]:
+        """Recorded accesses by rule, of all regions."""
+        return sum(self.regions.values(), Counter())
+
+    @property
+    def lost_by_region(self) -> Counter[str]:
+        """The events that no recorded access accounts for, by region."""
+        return Counter(event.region for event in self.lost)
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[OpsEvent]:
-    """The events that the guest's CPUs caused; "cpu -1" is QEMU itself."""
+    """The events that CPUs caused; those of other threads ("cpu -1": DMA, timers) are left out."""
     for line in lines:
-        found = _LINE.match(line)
-        if found and found[2] != "-1":
-            yield OpsEvent(found[1][0], int(found[3], 16), int(found[5]), int(found[4], 16), found[6] or "")
+        found = _LINE.search(line)
+        if found:
+            cpu = int(found[2])
+            if cpu != QEMU_ITSELF:
+                yield OpsEvent(cpu, found[1][0], int(found[3], 16), int(found[5]), int(found[4], 16), found[6] or "")
+        elif refusal := _REFUSAL.search(line):
+            name = "" if refusal[4] == "(null)" else refusal[4]
+            yield OpsEvent(REFUSED, refusal[1][0], int(refusal[2], 16), int(refusal[3]), 0, name)
 
 
-def compare(accesses: Iterable[Access], events: Iterable[OpsEvent], limit: int = 20) -> Agreement:
-    """Pair recorded accesses with QEMU's events, both in their order.
+def compare(
+    accesses: Iterable[Access | UnknownAccess],
+    events: Iterable[OpsEvent],
+    *,
+    cut: bool = False,
+    faults: bool = False,
+) -> Agreement:
+    """Pair recorded accesses with QEMU's events, for each CPU in order.
 
-    Rules, each a thing QEMU is documented to do between the CPU and the device:
+    Each access must be explained by one of these rules, all of which take an event or a line of the log for it; so
+    there is none that explains an access that QEMU did not make, or an event of an access that was not recorded:
 
     - exact: the device saw what the guest asked.
-    - split: the device implements narrower accesses; it saw several, at rising addresses.
-    - widened: the device implements wider accesses only; the guest's is a part of what the device saw.
-    - swapped: as exact or split, for a device of the other byte order.
-    - unassigned: nothing is mapped there, so no device saw it.
+    - split: the device implements narrower accesses only, or the address is not aligned; it saw several, at rising
+      addresses (``access_with_adjusted_size`` in QEMU's system/memory.c, ``int_ld_mmio_beN`` in accel/tcg/cputlb.c).
+    - widened: the device implements wider accesses only; the guest's is a part of what it saw.
+    - swapped: as these, for a device or an instruction (MOVBE) of the other byte order.
+    - aliased: as these, for a region that is mapped through an alias; the event has the address within the region
+      (``memory_region_to_absolute_addr`` does not know the alias).
+    - refused: no device is there, or it does not accept this size; a read gives 0 (``memory_region_access_valid``).
 
-    Comparing ends after `limit` unexplained accesses: by then the two are out of step.
+    Three kinds of events are nobody's access:
+
+    - interrupt: on x86 a device raises an interrupt by a write to the local APIC's page where no register is
+      (``apic_mem_write``: offset 0 to 15 of a page). It does so in the CPU's thread if it reacts to an access, or to a
+      timer under icount, and QEMU then takes it for the CPU's. The guest itself has no reason to write there; if it
+      did, and the recorder lost that, this comparison would not notice.
+    - faulted (`faults`): where the CPU takes an exception for an access that no device accepts, the access has no value
+      and is not recorded; a fetch of an instruction is not either.
+    - after the end (`cut`): the recording was ended by a limit, and the guest went on until QEMU was stopped. It
+      cannot have been earlier than the last access of any CPU, but for the one IN a CPU can be in the middle of.
+
+    An `UnknownAccess` takes the events of its port if they come next.
     """
-    agreement = Agreement()
-    stream = iter(events)
-    ahead: list[OpsEvent] = []
-    for access in accesses:
-        while len(ahead) < 8 and (event := next(stream, None)) is not None:
-            ahead.append(event)
-        rule, used = _pair(access, ahead)
-        if rule is None:
-            agreement.unexplained.append((access, tuple(ahead[:3])))
-            if len(agreement.unexplained) >= limit:
+    return _Comparison(events, cut, faults).run(accesses)
+
+
+class _Comparison:
+    def __init__(self, events: Iterable[OpsEvent], cut: bool, faults: bool) -> None:
+        self._events = enumerate(events)
+        self._ahead: dict[int, deque[tuple[int, OpsEvent]]] = {REFUSED: deque()}
+        self._ended = False
+        self._last_used = -1
+        self._cut = cut
+        self._faults = faults
+        self._agreement = Agreement()
+
+    def run(self, accesses: Iterable[Access | UnknownAccess]) -> Agreement:
+        for access in accesses:
+            ahead = self._ahead.get(access.vcpu)
+            if ahead is None or len(ahead) < _LOOKAHEAD:
+                ahead = self._fill(access.vcpu)
+            if isinstance(access, UnknownAccess):
+                self._take_unknown(access, ahead)
+                continue
+            rule = self._take(access, ahead)
+            if rule is None:
+                self._agreement.unexplained.append(access)
+                rule = "unexplained"
+            self._agreement.regions.setdefault(access.region, Counter())[rule] += 1
+        self._account_for_rest()
+        return self._agreement
+
+    def _fill(self, vcpu: int) -> deque[tuple[int, OpsEvent]]:
+        """The next events of one CPU."""
+        ahead = self._ahead.setdefault(vcpu, deque())
+        while len(ahead) < 2 * _LOOKAHEAD and not self._ended:
+            numbered = next(self._events, None)
+            if numbered is None:
+                self._ended = True
                 break
+            self._ahead.setdefault(numbered[1].cpu, deque()).append(numbered)
+        return ahead
+
+    def _take(self, access: Access, ahead: deque[tuple[int, OpsEvent]]) -> str | None:
+        """Take the events that make `access`; returns the rule."""
+        if ahead:
+            rule, used = _pair(access, ahead, 0)
+            if rule:
+                self._use(ahead, used)
+                return rule
+        if self._take_refusal(access):
+            return "refused"
+        while ahead and _is_interrupt(ahead[0][1]):
+            ahead.popleft()
+            self._agreement.others["interrupt"] += 1
+            self._fill(access.vcpu)
+            rule, used = _pair(access, ahead, 0) if ahead else (None, 0)
+            if rule:
+                self._use(ahead, used)
+                return rule
+        for start in range(1, min(len(ahead), _LOOKAHEAD)):  # were accesses lost before this one?
+            rule, used = _pair(access, ahead, start)
+            if rule:
+                for _ in range(start):
+                    self._lose(ahead.popleft()[1])
+                self._use(ahead, used)
+                return rule
+        return None
+
+    def _use(self, ahead: deque[tuple[int, OpsEvent]], count: int) -> None:
+        for _ in range(count):
+            number, _ = ahead.popleft()
+            self._last_used = max(self._last_used, number)
+
+    def _lose(self, event: OpsEvent) -> None:
+        if _is_interrupt(event):
+            self._agreement.others["interrupt"] += 1
         else:
-            agreement.rules[rule] += 1
-            del ahead[:used]
-    agreement.events_left = len(ahead) + sum(1 for _ in stream)
-    return agreement
+            self._agreement.lost.append(event)
+
+    def _take_refusal(self, access: Access) -> bool:
+        """Whether the log says that nobody accepted `access`. Its lines know no CPU: the order is not exact."""
+        refusals = self._ahead[REFUSED]
+        if access.value and access.direction == "r":
+            return False
+        for start, (_, first) in enumerate(refusals):
+            if (first.direction, first.region, first.address) != (access.direction, access.region, access.offset):
+                continue
+            size = 0
+            for stop in range(start, len(refusals)):
+                piece = refusals[stop][1]
+                if piece._replace(address=0, size=0) != first._replace(address=0, size=0):
+                    break
+                if piece.address != first.address + size:
+                    break
+                size += piece.size
+                if size == access.size:
+                    for _ in range(start, stop + 1):
+                        del refusals[start]
+                    return True
+        return False
+
+    def _take_unknown(self, access: UnknownAccess, ahead: deque[tuple[int, OpsEvent]]) -> None:
+        taken = 0
+        while taken < access.size and ahead and ahead[0][1].address == access.port + taken:
+            taken += ahead[0][1].size
+            self._use(ahead, 1)
+        if taken:
+            self._agreement.others[access.kind] += 1
+
+    def _account_for_rest(self) -> None:
+        for number, event in self._events:
+            self._ahead.setdefault(event.cpu, deque()).append((number, event))
+        for cpu, ahead in self._ahead.items():
+            rest = [(number, event) for number, event in ahead if not _is_interrupt(event)]
+            self._agreement.others["interrupt"] += len(ahead) - len(rest)
+            if cpu == REFUSED and self._faults:
+                self._agreement.others["faulted"] += len(rest)
+                continue
+            if self._cut and sum(number < self._last_used for number, _ in rest) <= _PIECES_OF_ONE_IN:
+                self._agreement.others["after the end"] += len(rest)
+                continue
+            self._agreement.lost += [event for _, event in rest]
+        self._agreement.others += Counter()  # leaves out what is zero
 
 
-def _pair(access: Access, ahead: list[OpsEvent]) -> tuple[str | None, int]:
-    """The rule that pairs `access` with the first events of `ahead`, and their number."""
-    if ahead:
-        first = ahead[0]
-        if first.direction == access.direction:
-            if (first.address, first.size, first.value) == (access.address, access.size, access.value):
-                return "exact", 1
-            shift = 8 * (access.address - first.address)
-            if (
-                first.size > access.size
-                and 0 <= shift <= 8 * (first.size - access.size)
-                and first.value >> shift & _mask(access.size) == access.value
-            ):
-                return "widened", 1
-            for swapped in (False, True):
-                used = _pieces(access, ahead, swapped)
-                if used:
-                    return "swapped" if swapped else "split", used
-    return ("unassigned", 0) if not access.region else (None, 0)
+def _is_interrupt(event: OpsEvent) -> bool:
+    return event.region == _APIC and event.direction == "w" and not event.address & _APIC_REGISTERS
 
 
-def _pieces(access: Access, ahead: list[OpsEvent], swapped: bool) -> int:
-    """Number of events that together make `access`; 0 if they do not."""
-    data = bytearray()
-    for used, event in enumerate(ahead, 1):
-        if (event.direction, event.address) != (access.direction, access.address + len(data)):
-            return 0
-        data += (event.value & _mask(event.size)).to_bytes(event.size, "big" if swapped else "little")
-        if len(data) >= access.size:
-            return used if int.from_bytes(data, "little") == access.value and len(data) == access.size else 0
-    return 0
+def _pair(access: Access, ahead: deque[tuple[int, OpsEvent]], start: int) -> tuple[str | None, int]:
+    """The rule that pairs `access` with the events from `ahead[start]` on, and their number."""
+    rule, used = _pair_at(access.address, access, ahead, start)
+    if rule is None and access.offset != access.address and ahead[start][1].region == access.region:
+        rule, used = _pair_at(access.offset, access, ahead, start)
+        rule = rule and "aliased"
+    return rule, used
+
+
+def _pair_at(address: int, access: Access, ahead: deque[tuple[int, OpsEvent]], start: int) -> tuple[str | None, int]:
+    first = ahead[start][1]
+    direction, size, value = access.direction, access.size, access.value
+    if first.direction != direction:
+        return None, 0
+    if first.address == address and first.size == size and first.value & _mask(size) == value:
+        return "exact", 1
+    skipped = address - first.address
+    if not 0 <= skipped < first.size:
+        return None, 0
+    little = bytearray()  # what the device saw, byte by byte
+    big = bytearray()
+    used = 0
+    while len(little) < skipped + size:
+        if start + used == len(ahead):
+            return None, 0
+        event = ahead[start + used][1]
+        if event.direction != direction or event.address != first.address + len(little):
+            return None, 0
+        seen = event.value & _mask(event.size)
+        little += seen.to_bytes(event.size, "little")
+        big += seen.to_bytes(event.size, "big")
+        used += 1
+    if used > 1 and (skipped or len(little) != size):
+        return None, 0
+    rule = "split" if used > 1 else "widened"
+    part = slice(skipped, skipped + size)
+    if value == int.from_bytes(little[part], "little"):
+        return rule, used
+    if value in (int.from_bytes(big[part], "little"), int.from_bytes(little[part], "big")):
+        return "swapped", used
+    if value == int.from_bytes(big[part], "big"):
+        return rule, used
+    return None, 0
 
 
 def _mask(size: int) -> int:

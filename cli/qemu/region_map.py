@@ -13,6 +13,10 @@ _RANGE: Final = re.compile(
     r"^  ([0-9a-f]{16})-([0-9a-f]{16}) \(prio (-?\d+), ([^)]+)\): (.+?)(?: @([0-9a-f]{16}))?(?: KVM)?$"
 )
 
+_REGION_OBJECT: Final = re.compile(r"^ */(.+)\[\d+\] \((?:qemu:)?(?:iommu-)?memory-region\)\r?$", re.MULTILINE)
+_ESCAPED: Final = re.compile(r"\\x([0-9a-f]{2})")
+"""How a name has the characters that mean something in a path."""
+
 _SPACES: Final = {"I/O": "pio", "memory": "mmio"}
 
 _MAP_CHANGERS: Final = ("pcie-mmcfg-mmio",)
@@ -47,6 +51,11 @@ def _regions(text: str, snapshot: int) -> Iterator[Region]:
                 )
         elif line.startswith("FlatView"):
             space, in_heading = None, False
+
+
+def parse_region_names(text: str) -> frozenset[str]:
+    """Read the output of ``info qom-tree``: the names of all regions that have an owner, mapped or not."""
+    return frozenset(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), name) for name in _REGION_OBJECT.findall(text))
 
 
 def hazards(regions: Sequence[Region]) -> str:

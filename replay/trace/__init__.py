@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from .completeness import find_gaps
+from .completeness import Verification, find_gaps, find_losses, verify
 from .reader import TraceReader
-from .rows import Event, ExitRow, Site
+from .rows import Event, ExitRow, Interrupt, Site
 from .schema import FORMAT, U64_MASK
 from .writer import TraceWriter
 
-__all__ = ["FORMAT", "U64_MASK", "Event", "ExitRow", "Site", "TraceReader", "TraceWriter", "find_gaps"]
+__all__ = [
+    "FORMAT",
+    "U64_MASK",
+    "Event",
+    "ExitRow",
+    "Interrupt",
+    "Site",
+    "TraceReader",
+    "TraceWriter",
+    "Verification",
+    "find_gaps",
+    "find_losses",
+    "verify",
+]

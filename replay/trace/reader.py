@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from ..errors import TraceCorruptError
 from ..guest import Guest, PciFunction, Region
 from . import opening
-from .rows import Event, ExitRow, Site
+from .rows import Event, ExitRow, Interrupt, Site
 from .schema import U64_MASK
 
 CHUNK: Final = 4096
@@ -68,6 +68,7 @@ _COLUMNS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
         "region": str,
     },
     "event": {"seq": int, "t_ns": int, "vcpu": (int, type(None)), "kind": str, "detail": str},
+    "interrupt": {"seq": int, "t_ns": int, "vcpu": int, "from_pc": int, "to_pc": int},
 }
 """The small tables, and what Python gets from each column: a damaged row can hold anything."""
 
@@ -76,9 +77,23 @@ _SIZES: Final = frozenset({1, 2, 4, 8})
 # A row that is no access (a site that does not exist, a value that is no integer) is left out and so leaves a gap,
 # which costs nothing to notice. NULL, text and blobs fail these comparisons, too.
 _SOUND: Final = (
-    "site BETWEEN 0 AND :last_site AND t_ns BETWEEN 0 AND 9223372036854775807 AND value <= 9223372036854775807"
+    "site BETWEEN 0 AND :last_site AND t_ns + dt_ns BETWEEN 0 AND 9223372036854775807 AND value <= 9223372036854775807"
 )
-_EXITS: Final = f"SELECT seq, t_ns, site, value FROM exit WHERE seq >= :start AND seq < :stop AND {_SOUND} ORDER BY seq"
+
+# From epoch to epoch, and within each from exit to exit: as quick as reading the exits alone, and in order. Epochs were
+# checked when the trace was opened: they neither overlap nor leave exits out.
+_EXITS: Final = (
+    "SELECT seq, t_ns + dt_ns, site, value FROM epoch CROSS JOIN exit "
+    "WHERE first >= (SELECT max(first) FROM epoch WHERE first <= :start) AND first < :stop "
+    f"AND seq BETWEEN max(first, :start) AND min(last, :stop - 1) AND {_SOUND}"
+)
+_EXITS_IN_ORDER: Final = f"{_EXITS} ORDER BY first, seq"
+
+_UNSOUND_EPOCH: Final = (
+    "SELECT first, last, t_ns, (SELECT min(first) FROM epoch WHERE first > one.first) AS next FROM epoch AS one "
+    "WHERE (last >= first AND last <= 9223372036854775807 AND t_ns BETWEEN 0 AND 9223372036854775807 "
+    "AND last + 1 = coalesce(next, last + 1)) IS NOT TRUE ORDER BY first LIMIT 1"
+)
 
 _LATEST_NS: Final = (1 << 63) - 1
 
@@ -102,11 +117,15 @@ class TraceReader:
         self._connection = self._opened.connection
         self._db = Database(self._connection, execute_plugins=False)
         try:
-            with opening.translated(self.path):
+            with opening.translated(self.path), self._connection:
+                self._connection.execute("BEGIN")  # all of one moment, if the recording goes on
                 self.meta: dict[str, str | int] = self._read_meta()
                 """The facts of the table `meta`, as recorded. traces/README.md lists the keys."""
-                self.exit_count = self._read_exit_count()
-                """Number of exits when the trace was opened."""
+                self.first_exit, self.end = self._read_bounds()
+                """Number of the first exit, and of the last one plus one, when the trace was opened. The first is 0
+                unless the recorder kept only the last exits."""
+                self.epoch_end = self._check_epochs()
+                """As `end`, but as the table `epoch` has it: greater if exits are missing at the end."""
         except BaseException:
             self.close()
             raise
@@ -124,6 +143,11 @@ class TraceReader:
         self._opened.close()
 
     # Facts
+
+    @property
+    def exit_count(self) -> int:
+        """Number of exits when the trace was opened."""
+        return self.end - self.first_exit
 
     @property
     def closed(self) -> bool:
@@ -181,10 +205,21 @@ class TraceReader:
         """Everything that is no exit, in order."""
         return [Event(**row) for row in self._rows("event", "seq, rowid")]
 
+    def interrupts(self) -> list[Interrupt]:
+        """The interrupts that were taken, in order; none if the recorder could not see them."""
+        interrupts: list[Interrupt] = []
+        for row in self._rows("interrupt", "seq, rowid"):
+            for unsigned in ("from_pc", "to_pc"):
+                row[unsigned] &= U64_MASK
+            interrupts.append(Interrupt(**row))
+        return interrupts
+
     # Exits
 
     def exits(self, start: int = 0, stop: int | None = None, chunk: int = CHUNK) -> Iterator[list[ExitRow]]:
         """The exits from `start` up to, not including, `stop` (None: all), in order, in lists of up to `chunk`.
+
+        Those that the trace does not hold, before `first_exit` or from `end` on, are passed over.
 
         Each exit is a tuple (seq, t_ns, site, value); `value` is signed: mask it with `U64_MASK`. Seqs are gapless,
         and sites exist.
@@ -197,13 +232,14 @@ class TraceReader:
             raise ValueError(
                 f"start and stop must not be negative and chunk must be positive: {start}, {stop}, {chunk}"
             )
-        end = self.exit_count if stop is None else min(stop, self.exit_count)
+        begin, end = self._clip(start, stop)
         last_site = len(self.sites) - 1
         execute = self._connection.execute
-        for first in range(start, end, chunk):
+        for first in range(begin, end, chunk):
             last = min(first + chunk, end)
+            bounds = {"start": first, "stop": last, "last_site": last_site}
             try:
-                rows: list[ExitRow] = execute(_EXITS, {"start": first, "stop": last, "last_site": last_site}).fetchall()
+                rows: list[ExitRow] = execute(_EXITS_IN_ORDER, bounds).fetchall()
             except sqlite3.Error as error:
                 raise opening.translate(error, self.path, f"between exits {first} and {last - 1}") from error
             if len(rows) != last - first:
@@ -216,8 +252,9 @@ class TraceReader:
         Raises:
             IndexError: there is none.
         """
-        if not 0 <= seq < self.exit_count:
-            raise IndexError(f"{self.path}: no exit {seq}; the last is {self.exit_count - 1}")
+        if not self.first_exit <= seq < self.end:
+            held = f"it holds {self.first_exit} to {self.end - 1}" if self.exit_count else "it holds none"
+            raise IndexError(f"{self.path}: no exit {seq}; {held}")
         return next(self.exits(seq, seq + 1))[0]
 
     def context(self, seq: int, site_ids: Collection[int], n: int) -> list[ExitRow]:
@@ -226,7 +263,8 @@ class TraceReader:
         They are looked for among the `CONTEXT_WINDOW` exits before `seq`, so that a rare site does not make it slow.
         """
         wanted = json.dumps(list(site_ids))
-        found = self._select(max(0, seq - CONTEXT_WINDOW), seq, wanted, order="DESC", limit=max(0, n))
+        begin, end = self._clip(max(0, seq - CONTEXT_WINDOW), seq)
+        found = self._select(begin, end, wanted, order="DESC", limit=max(0, n))
         return found[::-1]
 
     def find(
@@ -242,9 +280,9 @@ class TraceReader:
 
         Gaps are not noticed.
         """
-        end = self.exit_count if stop is None else min(stop, self.exit_count)
+        begin, end = self._clip(start, stop)
         wanted = None if site_ids is None else json.dumps(list(site_ids))
-        for first in range(start, end, FIND_STEP):
+        for first in range(begin, end, FIND_STEP):
             rows = self._select(first, min(first + FIND_STEP, end), wanted, from_ns=from_ns, to_ns=to_ns)
             if rows:
                 yield rows
@@ -259,8 +297,8 @@ class TraceReader:
             TraceCorruptError: an exit comes from a site that does not exist.
         """
         counts = [0] * len(self.sites)
-        for first in range(0, self.exit_count, TALLY_STEP):
-            last = min(first + TALLY_STEP, self.exit_count)
+        for first in range(self.first_exit, self.end, TALLY_STEP):
+            last = min(first + TALLY_STEP, self.end)
             with opening.translated(self.path, f"between exits {first} and {last - 1}"):
                 rows = self._connection.execute(
                     "SELECT site, count(*) FROM exit WHERE seq >= ? AND seq < ? GROUP BY site", (first, last)
@@ -275,11 +313,26 @@ class TraceReader:
                 progress(last - first)
         return counts
 
+    def find_dangling(self) -> list[str]:
+        """Sites whose instruction or region does not exist, the first one of each, in a line each."""
+        dangling: list[str] = []
+        for column, table in (("insn", "insn"), ("region", "region_name")):
+            with opening.translated(self.path, "in site_packed"):
+                found = self._connection.execute(
+                    f"SELECT id, {column} FROM site_packed "
+                    f"WHERE {column} IS NOT NULL AND {column} NOT IN (SELECT id FROM {table}) ORDER BY id"
+                ).fetchone()
+            if found is not None:
+                dangling.append(f"site {found[0]} has {column} {found[1]!r}, but {table} has no such row")
+        return dangling
+
     def check_file(self) -> list[str]:
         """What SQLite finds wrong with the file when it looks at all of it, in its words. Seconds for 10^7 exits."""
-        with opening.translated(self.path):
-            rows = self._connection.execute("PRAGMA quick_check(10)").fetchall()
-        return [str(message) for (message,) in rows if message != "ok"]
+        try:
+            rows = self._connection.execute("PRAGMA integrity_check(10)").fetchall()
+        except sqlite3.DatabaseError as error:  # it gives up where it cannot go on
+            return [str(error)]
+        return [line for (message,) in rows for line in str(message).splitlines() if message != "ok"]
 
     # How it is read
 
@@ -307,8 +360,8 @@ class TraceReader:
         }
         with opening.translated(self.path, f"between exits {start} and {stop - 1}"):
             return self._connection.execute(
-                f"SELECT seq, t_ns, site, value FROM exit WHERE seq >= :start AND seq < :stop AND {_SOUND} {choice} "
-                f"AND t_ns >= :from_ns AND t_ns <= :to_ns ORDER BY seq {order} LIMIT :limit",
+                f"{_EXITS} {choice} AND t_ns + dt_ns >= :from_ns AND t_ns + dt_ns <= :to_ns "
+                f"ORDER BY first {order}, seq {order} LIMIT :limit",
                 parameters,
             ).fetchall()
 
@@ -328,15 +381,34 @@ class TraceReader:
     def _read_meta(self) -> dict[str, str | int]:
         return {row["key"]: row["value"] for row in self._rows("meta", "key")}
 
-    def _read_exit_count(self) -> int:
+    def _read_bounds(self) -> tuple[int, int]:
         first, last = self._connection.execute(
             "SELECT (SELECT min(seq) FROM exit), (SELECT max(seq) FROM exit)"
         ).fetchone()
+        expected = self.meta.get("first_exit", 0)
         if first is None:
-            return 0
-        if first != 0:
-            raise self._corrupt(f"the first exit has seq {first!r}, not 0")
-        return int(last) + 1
+            return 0, 0
+        if first != expected:
+            raise self._corrupt(f"the first exit has seq {first!r}, not {expected!r}")
+        return int(first), int(last) + 1
+
+    def _check_epochs(self) -> int:
+        found = self._connection.execute(_UNSOUND_EPOCH).fetchone()
+        if found is not None:
+            first, last, t_ns, follower = found
+            follows = "" if follower is None else f", and the next from exit {follower}"
+            raise self._corrupt(f"an epoch is from exit {first} to {last!r} at {t_ns!r} ns{follows}")
+        first, last = self._connection.execute(
+            "SELECT (SELECT min(first) FROM epoch), (SELECT last FROM epoch ORDER BY first DESC LIMIT 1)"
+        ).fetchone()
+        if self.exit_count and (first is None or first > self.first_exit or last < self.end - 1):
+            held = "there are none" if first is None else f"they are of exits {first} to {last}"
+            raise self._corrupt(f"not all exits from {self.first_exit} to {self.end - 1} have epochs: {held}")
+        return 0 if last is None else int(last) + 1
+
+    def _clip(self, start: int, stop: int | None) -> tuple[int, int]:
+        """The part of a range of exits that the trace holds."""
+        return max(start, self.first_exit), self.end if stop is None else min(stop, self.end)
 
     def _read_functions(self) -> Iterator[PciFunction]:
         for row in self._rows("pci_function", "bus, slot, function"):
@@ -348,9 +420,12 @@ class TraceReader:
         found = {row[0] for row in rows}
         seq = next(seq for seq in range(first, first + len(rows) + 1) if seq not in found)
         with opening.translated(self.path, f"at exit {seq}"):
-            row = self._connection.execute("SELECT t_ns, site, value FROM exit WHERE seq = ?", (seq,)).fetchone()
+            row = self._connection.execute(
+                "SELECT t_ns + dt_ns, site, value FROM exit JOIN epoch ON seq BETWEEN first AND last WHERE seq = ?",
+                (seq,),
+            ).fetchone()
         if row is None:
-            return self._corrupt(f"exit {seq} is missing, though exit {self.exit_count - 1} is there")
+            return self._corrupt(f"exit {seq} is missing, though exit {self.end - 1} is there")
         t_ns, site, value = row
         if isinstance(site, int) and not 0 <= site < len(self.sites):
             return self._corrupt(f"exit {seq} has site {site}, but there are {len(self.sites)} sites")

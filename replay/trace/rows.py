@@ -42,3 +42,16 @@ class Event:
     vcpu: int | None
     kind: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """An interrupt that a vCPU took: after `seq` exits, so before the exit of that number."""
+
+    seq: int
+    t_ns: int
+    vcpu: int
+    from_pc: int
+    """Virtual address of the instruction that would have been next."""
+    to_pc: int
+    """Virtual address of the handler."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from ..errors import TraceError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The format's version: SQLite's user_version."""
 
 APPLICATION_ID: Final = 0x766D6476

@@ -1,9 +1,9 @@
--- The vmdev trace, format 1. This text is both what Python executes and what is embedded into the recorder.
+-- The vmdev trace, format 2. This text is both what Python executes and what is embedded into the recorder.
 -- Order is exit.seq and nothing else. All integers of 64 bits are unsigned values stored in SQLite's signed ones:
 -- mask with 0xffffffffffffffff when reading. Times are ns of the guest's virtual clock (see meta 'clock').
 
 PRAGMA application_id = 0x766d6476;  -- 'vmdv'
-PRAGMA user_version = 1;             -- the format's version
+PRAGMA user_version = 2;             -- the format's version
 
 -- What was recorded, and how: one fact a row. traces/README.md lists the keys.
 -- 'closed' = 1 is written last: without it the recording was cut off.
@@ -52,37 +52,47 @@ CREATE TABLE region_name (
     name TEXT    NOT NULL UNIQUE
 ) STRICT;
 
+-- kind: the size in bytes (1, 2, 4, 8), + 16 if mmio and not pio, + 32 if a write (the guest's view: OUT, store) and not
+-- a read (IN, load), + 64 if an element of INS or OUTS (with or without REP)
 CREATE TABLE site_packed (
-    id        INTEGER PRIMARY KEY,  -- from 0, gapless, in order of first occurrence
-    insn      INTEGER NOT NULL,     -- insn.id
-    region    INTEGER,              -- region_name.id, NULL if nothing was mapped there or it is not known (yet)
-    vcpu      INTEGER NOT NULL,
-    space     INTEGER NOT NULL CHECK (space IN (0, 1)),         -- 0 = pio, 1 = mmio
-    direction INTEGER NOT NULL CHECK (direction IN (0, 1)),     -- the guest's view: 0 = read: IN, load; 1 = write: OUT, store
-    address   INTEGER NOT NULL,     -- port, or guest physical address
-    size      INTEGER NOT NULL CHECK (size IN (1, 2, 4, 8)),    -- bytes
-    string    INTEGER NOT NULL CHECK (string IN (0, 1))         -- an element of INS, OUTS (with or without REP)
+    id      INTEGER PRIMARY KEY,  -- from 0, gapless, in order of first occurrence
+    insn    INTEGER NOT NULL,     -- insn.id
+    region  INTEGER,              -- region_name.id, NULL if nothing was mapped there or it is not known (yet)
+    vcpu    INTEGER NOT NULL,
+    kind    INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 127 AND (kind & 15) IN (1, 2, 4, 8)),
+    address INTEGER NOT NULL      -- port, or guest physical address
 ) STRICT;
 
 CREATE VIEW site AS
-SELECT s.id, s.vcpu, insn.pc, CASE s.space WHEN 0 THEN 'pio' ELSE 'mmio' END AS space,
-       CASE s.direction WHEN 0 THEN 'r' ELSE 'w' END AS direction, s.address, s.size, s.string,
-       insn.bytes AS insn, insn.text, coalesce(region_name.name, '') AS region
+SELECT s.id, s.vcpu, insn.pc, CASE s.kind & 16 WHEN 0 THEN 'pio' ELSE 'mmio' END AS space,
+       CASE s.kind & 32 WHEN 0 THEN 'r' ELSE 'w' END AS direction, s.address, s.kind & 15 AS size,
+       s.kind >> 6 AS string, insn.bytes AS insn, insn.text, coalesce(region_name.name, '') AS region
 FROM site_packed AS s JOIN insn ON insn.id = s.insn LEFT JOIN region_name ON region_name.id = s.region;
 
 -- Each access: the shortest rows that tell it.
 CREATE TABLE exit (
-    seq   INTEGER PRIMARY KEY,  -- from 0, gapless
-    t_ns  INTEGER NOT NULL,     -- the clock when the access was made
+    seq   INTEGER PRIMARY KEY,  -- from 0 (or from meta 'first_exit'), gapless
+    dt_ns INTEGER NOT NULL,     -- the clock when the access was made, less epoch.t_ns; may be negative
     site  INTEGER NOT NULL,     -- site.id
     value INTEGER NOT NULL      -- what was read or written, masked to the access's size
 ) STRICT;
 
--- Everything else that happened, before the exit numbered seq.
---   reset          the vCPU started at its reset vector (the first one is power-on)
---   unread-in      an IN whose value a reset or the guest's end left unknown; detail: pc, port, size
---   refused-io     an IN or OUT that the I/O permission bitmap refused, or that an interrupt followed; detail as above
---   other kinds    see traces/README.md
+-- Most accesses follow the one before within microseconds: times are told from bases that many exits share. Exits
+-- first to last were made at t_ns + dt_ns. Epochs are gapless, and cover all exits that are committed.
+CREATE TABLE epoch (
+    first INTEGER PRIMARY KEY,  -- exit.seq
+    last  INTEGER NOT NULL,     -- exit.seq, inclusive
+    t_ns  INTEGER NOT NULL
+) STRICT;
+
+-- What is no access, before the exit numbered seq.
+--   reset             the vCPU started at its reset vector (the first one is power-on)
+--   unread-in         an IN whose value a reset or the guest's end left unknown; detail: pc, port, size
+--   refused-io        an IN or OUT that the I/O permission bitmap refused, or that an interrupt followed; detail as above
+--   marker            a place that somebody marked; detail: the text
+--   serial-input      bytes that the recorder fed to a serial port; detail: the port and the byte
+--   snapshot-missing  the address spaces changed, but could not be looked at; detail: why
+--   other kinds       see traces/README.md
 CREATE TABLE event (
     seq    INTEGER NOT NULL,
     t_ns   INTEGER NOT NULL,
@@ -91,9 +101,19 @@ CREATE TABLE event (
     detail TEXT    NOT NULL
 ) STRICT;
 
+-- Interrupts and exceptions from outside that a vCPU took, before the exit numbered seq. Empty if QEMU does not tell.
+CREATE TABLE interrupt (
+    seq     INTEGER NOT NULL,
+    t_ns    INTEGER NOT NULL,
+    vcpu    INTEGER NOT NULL,
+    from_pc INTEGER NOT NULL,  -- virtual address of the instruction that would have been next
+    to_pc   INTEGER NOT NULL   -- virtual address of the handler
+) STRICT;
+
 -- What a person wants to read: SELECT * FROM access WHERE region = 'rtc';
 CREATE VIEW access AS
-SELECT exit.seq, exit.t_ns, site.vcpu, printf('%#x', site.pc) AS pc, site.space, site.direction,
+SELECT exit.seq, epoch.t_ns + exit.dt_ns AS t_ns, site.vcpu, printf('%#x', site.pc) AS pc, site.space, site.direction,
        printf('%#x', site.address) AS address, site.size, printf('%#x', exit.value) AS value,
        site.text, site.region, exit.site
-FROM exit JOIN site ON site.id = exit.site;
+FROM exit JOIN epoch ON epoch.first = (SELECT max(first) FROM epoch WHERE first <= exit.seq)
+          JOIN site ON site.id = exit.site;

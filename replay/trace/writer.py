@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..errors import OutputExistsError, TraceError
 from ..guest import PciFunction, Region
 from ..version import vmdev_version
 from . import opening, schema
+from .rows import ExitRow
 from .schema import COUNTERS, U64_MASK, to_signed
 
 MetaValue = str | int | Sequence[object] | Mapping[str, object]
@@ -41,7 +43,15 @@ _JOURNALS: Final = ("-journal", "-wal", "-shm")
 
 _SPACES: Final = ("pio", "mmio")
 _DIRECTIONS: Final = ("r", "w")
-"""How the table `site_packed` numbers them."""
+"""How the table `site_packed` numbers them, in the bits of its `kind`."""
+
+_MAX_NS: Final = (1 << 63) - 1
+
+_NEAR_NS: Final = 1 << 15
+"""An offset from -this up to, not including, this takes two bytes."""
+
+_EPOCH_WIDE_MAX: Final = 4
+"""Exits with longer offsets in an epoch, before a new one is cheaper. trace_writer.c does the same."""
 
 
 class TraceWriter:
@@ -222,18 +232,14 @@ class TraceWriter:
         with self._writing():
             instruction = self._insn_id(to_signed(pc), insn, text)
             self._connection.execute(
-                "INSERT INTO site_packed (id, insn, region, vcpu, space, direction, address, size, string) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO site_packed (id, insn, region, vcpu, kind, address) VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     site,
                     instruction,
                     self._region_id(region),
                     vcpu,
-                    _SPACES.index(space),
-                    _DIRECTIONS.index(direction),
+                    size | _SPACES.index(space) << 4 | _DIRECTIONS.index(direction) << 5 | string << 6,
                     to_signed(address),
-                    size,
-                    string,
                 ),
             )
         self._sites[key] = site
@@ -249,15 +255,16 @@ class TraceWriter:
             value: what was read or written, unsigned.
 
         Raises:
-            ValueError: the site does not exist, the value does not fit the site's size, or the time is negative.
+            ValueError: the site does not exist, the value does not fit the site's size, or the time is negative or
+                does not fit 63 bits.
         """
         if not 0 <= site < len(self._kinds):
             raise ValueError(f"there is no site {site}; the last is {len(self._kinds) - 1}")
         size, kind = self._kinds[site]
         if value >> 8 * size:
             raise ValueError(f"value {value:#x} does not fit the {size} bytes of site {site}")
-        if t_ns < 0:
-            raise ValueError(f"the time must not be negative, not {t_ns}")
+        if not 0 <= t_ns <= _MAX_NS:
+            raise ValueError(f"the time must be from 0 to {_MAX_NS}, not {t_ns}")
         seq = self._next_seq
         self._pending.append((seq, t_ns, site, to_signed(value)))
         self._counts[kind] += 1
@@ -277,26 +284,40 @@ class TraceWriter:
                 (self._next_seq if seq is None else seq, t_ns, vcpu, kind, detail),
             )
 
-    def resolve_regions(self) -> None:
+    def add_interrupt(self, t_ns: int, vcpu: int, from_pc: int, to_pc: int) -> None:
+        """Add an interrupt that a vCPU took before the next exit; see `Interrupt` for the parts."""
+        with self._writing():
+            self._connection.execute(
+                "INSERT INTO interrupt (seq, t_ns, vcpu, from_pc, to_pc) VALUES (?, ?, ?, ?, ?)",
+                (self._next_seq, t_ns, vcpu, to_signed(from_pc), to_signed(to_pc)),
+            )
+
+    def resolve_regions(self, sites_before: Sequence[int] | None = None) -> None:
         """Name the region of each site that the recorder could not name, from the regions that were added.
 
-        These are the port accesses, and those to regions that have no name in QEMU. The latest snapshot that maps the
-        address names it. Where nothing is mapped the name is empty.
+        These are the port accesses, and those to regions that have no name in QEMU. The snapshot that was in force
+        when the site was first used names it; if nothing was mapped there, the first later one in which something is.
+        Where nothing is mapped the name is empty.
+
+        Args:
+            sites_before: how many sites there were when snapshot 1 was taken, then 2, and so on; what follows the last
+                number is in force for no site. None: not known, and the latest snapshot that maps the address names it.
         """
         with self._writing():
             self._flush()
             regions = self._connection.execute(
-                "SELECT space, first, last, name FROM region WHERE kind <> 'ram' ORDER BY snapshot DESC, rowid"
+                "SELECT space, first, last, name, snapshot FROM region WHERE kind <> 'ram' "
+                f"ORDER BY snapshot {'DESC' if sites_before is None else 'ASC'}, rowid"
             ).fetchall()
             views = {space: [row[1:] for row in regions if row[0] == space] for space in _SPACES}
             sites = self._connection.execute("SELECT id, space, address, region FROM site").fetchall()
-            names: dict[tuple[str, int], str] = {}
+            names: dict[tuple[str, int, int], str] = {}
             resolved: list[tuple[int | None, int]] = []
             for site, space, address, region in sites:
                 is_anonymous = bool(_ANONYMOUS.fullmatch(region))
                 if region and not is_anonymous:
                     continue
-                place = (space, address & U64_MASK)
+                place = (space, address & U64_MASK, bisect_right(sites_before or (), site))
                 if place not in names:
                     names[place] = _name_of(views[space], *place)
                 resolved.append((self._region_id(names[place] or (_UNNAMED if is_anonymous else "")), site))
@@ -320,7 +341,7 @@ class TraceWriter:
         self._region_ids: dict[str, int] = {}
         self._kinds: list[tuple[int, str]] = []
         """Size and counter of each site."""
-        self._pending: list[tuple[int, int, int, int]] = []
+        self._pending: list[ExitRow] = []
         self._next_seq = 0
         self._counts = {"reads_pio": 0, "writes_pio": 0, "reads_mmio": 0, "writes_mmio": 0}
 
@@ -365,7 +386,9 @@ class TraceWriter:
             self._db.table("meta").upsert_all(rows, pk="key")
 
     def _flush(self) -> None:
-        self._connection.executemany("INSERT INTO exit (seq, t_ns, site, value) VALUES (?, ?, ?, ?)", self._pending)
+        exits, epochs = _in_epochs(self._pending)
+        self._connection.executemany("INSERT INTO exit (seq, dt_ns, site, value) VALUES (?, ?, ?, ?)", exits)
+        self._connection.executemany("INSERT INTO epoch (first, last, t_ns) VALUES (?, ?, ?)", epochs)
         self._connection.commit()
         self._pending.clear()
 
@@ -415,14 +438,37 @@ def _make_file(path: Path, overwrite: bool) -> None:
         raise TraceError(f"{path}: cannot be made: {error.strerror}; choose another place") from error
 
 
+def _in_epochs(exits: Sequence[ExitRow]) -> tuple[list[ExitRow], list[tuple[int, int, int]]]:
+    """Rows of `exit`, their times as offsets, and the rows of `epoch` that these offsets are from."""
+    rows: list[ExitRow] = []
+    bases: list[tuple[int, int]] = []
+    base = wide = 0
+    for seq, t_ns, site, value in exits:
+        is_wide = not -_NEAR_NS <= t_ns - base < _NEAR_NS
+        if not bases or (is_wide and wide == _EPOCH_WIDE_MAX):
+            # Times rise: the first exit has the lowest offset of two bytes.
+            base = min(t_ns + _NEAR_NS, _MAX_NS)
+            bases.append((seq, base))
+            is_wide, wide = False, 0
+        wide += is_wide
+        rows.append((seq, t_ns - base, site, value))
+    ends = [first - 1 for first, _ in bases[1:]] + [row[0] for row in rows[-1:]]
+    return rows, [(first, last, t_ns) for (first, t_ns), last in zip(bases, ends, strict=True)]
+
+
 def _counter(space: str, direction: str) -> str:
     """The counter, a key of `meta`, that an access counts for."""
     return f"{'reads' if direction == 'r' else 'writes'}_{space}"
 
 
-def _name_of(view: Sequence[tuple[int, int, str]], space: str, address: int) -> str:
-    """The name of the region at `address`; `view` are (first, last, name) with the latest snapshot first."""
-    for first, last, name in view:
-        if first & U64_MASK <= address <= last & U64_MASK and name not in _NO_NAMES and (space, name) != _BACKGROUND:
+def _name_of(view: Sequence[tuple[int, int, str, int]], space: str, address: int, since: int) -> str:
+    """The name of the region at `address`: of the first in `view`, (first, last, name, snapshot), that is no older."""
+    for first, last, name, snapshot in view:
+        if (
+            snapshot >= since
+            and first & U64_MASK <= address <= last & U64_MASK
+            and name not in _NO_NAMES
+            and (space, name) != _BACKGROUND
+        ):
             return name
     return ""

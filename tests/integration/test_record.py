@@ -55,7 +55,7 @@ def test_console_output_passes_through(vmdev: Vmdev, tmp_path: Path) -> None:
 
 def test_two_recordings_are_equal(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
     again = record(vmdev, tmp_path / "again.db")
-    for table in ("exit", "site", "event", "region", "pci_function"):
+    for table in ("access", "site", "event", "interrupt", "region", "pci_function"):
         query = f"SELECT * FROM {table}"
         assert rows(again, query) == rows(recorded, query), table
 
@@ -110,7 +110,9 @@ def test_ends_after_the_given_number_of_accesses(vmdev: Vmdev, recorded: Path, t
 
 def test_ends_at_the_given_time_of_the_guest(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
     short = record(vmdev, tmp_path / "short.db", "--duration", "10ms")
-    assert rows(short, "SELECT count(*) FROM exit") == rows(recorded, "SELECT count(*) FROM exit WHERE t_ns < 10000000")
+    assert rows(short, "SELECT count(*) FROM exit") == rows(
+        recorded, "SELECT count(*) FROM access WHERE t_ns < 10000000"
+    )
 
 
 def test_a_killed_qemu_leaves_a_readable_unclosed_trace(recorded: Path, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ static void decode_exactly(const uint8_t *bytes, size_t size)
 
     memcpy(insn, bytes, size);
     io_insn_decode(insn, size, &io);
-    insn_is_stack_only(insn, size);
+    insn_memory(insn, size);
+    insn_remaps(insn, size);
     free(block);
 }
 

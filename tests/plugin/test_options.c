@@ -5,6 +5,9 @@
  */
 #include "options.h"
 
+#include "filter.h"
+#include "markers.h"
+
 #include "check.h"
 
 static struct options options;
@@ -83,6 +86,41 @@ static void a_number_must_be_a_number(void)
     check_refused("control=65536", "file descriptor");
 }
 
+static void stimulus_is_read(void)
+{
+    uint64_t due_ns;
+
+    CHECK(PARSE("mark=7:a,b=c", "mark=5:d", "mark-port=pio:0x2f0", "serial-chardev=com", "trace=t.db"));
+    CHECK_STR(markers_next(9, &due_ns), "d");
+    CHECK_STR(markers_next(9, &due_ns), "a,b=c");
+    CHECK_STR(options.serial_chardev, "com");
+    check_refused("mark=text", "nanoseconds");
+    check_refused("mark-port=0x2f0", "pio:PORT");
+    check_refused("serial-input=0:no/such/file", "cannot be read");
+}
+
+static void filters_and_limits_are_read(void)
+{
+    CHECK(PARSE("ring=9", "trace=t.db"));
+    CHECK_EQ(options.ring, 9);
+    CHECK_EQ(options.rotate, 0);
+    CHECK(!filter_is_set());
+    CHECK(PARSE("rotate=7", "address=pio:0x70-0x71", "device=a,b", "from=5", "trace=t.db"));
+    CHECK_EQ(options.ring, 0);
+    CHECK_EQ(options.rotate, 7);
+    CHECK(filter_is_set());
+    CHECK(!filter_wants_time(4));
+    CHECK(filter_wants_time(5));
+    check_refused("address=0x70-0x71", "pio:FIRST-LAST");
+    check_refused("device=", "name of a region");
+    check_refused("from=1s", "nanoseconds");
+    check_refused("ring=many", "number");
+    check_refused("rotate=-1", "number");
+    begin_capture();
+    CHECK(!PARSE("ring=1", "rotate=1", "trace=t.db"));
+    CHECK_CONTAINS(end_capture(), "not with rotate");
+}
+
 static void an_unknown_option_is_refused(void)
 {
     check_refused("exit=1", "unknown");
@@ -110,6 +148,8 @@ int main(void)
     RUN(all_options_are_read);
     RUN(mmio_has_three_modes);
     RUN(a_number_must_be_a_number);
+    RUN(stimulus_is_read);
+    RUN(filters_and_limits_are_read);
     RUN(an_unknown_option_is_refused);
     RUN(a_trace_is_needed);
     return 0;

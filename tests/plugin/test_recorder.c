@@ -128,6 +128,112 @@ static void values_are_masked_to_the_size_of_the_access(void)
     CHECK_STR(ask("SELECT printf('%x', value) FROM exit"), "10 3210 76543210 fedcba9876543210");
 }
 
+static void marks_stand_before_the_first_access_at_their_time(void)
+{
+    struct options options = options_for(TRACE);
+
+    CHECK(markers_add("1001:second"));
+    CHECK(markers_add("5:first"));
+    CHECK(markers_add("9999:never"));
+    start(&options);
+    access_ports(1000, 3);
+    recorder_finish();
+    CHECK_STR(ask("SELECT seq, t_ns, vcpu, kind, detail FROM event"),
+              "0|5|NULL|marker|first 1|1001|NULL|marker|second");
+    CHECK_STR(fact("marks_left"), "1");
+}
+
+static void marks_after_the_limit_of_time_are_not_reached(void)
+{
+    struct options options = options_for(TRACE);
+
+    options.until_ns = 1001;
+    CHECK(markers_add("1001:end"));
+    CHECK(markers_add("1002:never"));
+    start(&options);
+    access_ports(1000, 1);
+    access_ports(1005, 1);
+    recorder_finish();
+    CHECK_STR(ask("SELECT seq, t_ns, detail FROM event"), "1|1001|end");
+}
+
+static void what_the_guest_writes_to_the_markers_port_is_a_marker(void)
+{
+    struct options options = options_for(TRACE);
+    struct insn *insn = insn_at(0xfff0);
+    struct site_key wide = {.insn = insn, .region = "", .address = 0x2f0, .size = 4, .direction = DIRECTION_WRITE};
+
+    CHECK(markers_set_port("pio:0x2f0"));
+    start(&options);
+    access_port(insn, 0x2f0, 5, '?'); /* a read */
+    recorder_access(&wide, 10, 'a' | '\n' << 8 | 'b' << 16 | 'c' << 24);
+    recorder_access(&wide, 20, 'd' | '\n' << 8 | '\n' << 16 | 'e' << 24);
+    recorder_finish();
+    CHECK_STR(ask("SELECT seq, t_ns, vcpu, kind, detail FROM event"),
+              "2|10|0|marker|a 3|20|0|marker|bcd 3|20|NULL|marker|e");
+    CHECK_STR(fact("exits"), "3");
+}
+
+static void an_event_with_a_time_comes_after_the_marks_before_it(void)
+{
+    struct options options = options_for(TRACE);
+
+    CHECK(markers_add("5:mark"));
+    start(&options);
+    recorder_event_at(0, 7, "serial-input", "41");
+    recorder_event(-1, "note", "");
+    access_ports(7, 1);
+    recorder_finish();
+    CHECK_STR(ask("SELECT seq, t_ns, kind FROM event"), "0|5|marker 0|7|serial-input 0|7|note");
+}
+
+static void *answer_request(void *unused)
+{
+    const char *request;
+
+    (void)unused;
+    while (!*(request = told())) {
+        sleep_ms(1);
+    }
+    CHECK_STR(request, "map 1 2 2\n"); /* two accesses, two sites */
+    CHECK(send(control, "done 1\n", 7, 0) == 7);
+    return NULL;
+}
+
+static void a_snapshot_is_asked_for_before_the_access_is_recorded(void)
+{
+    struct options options = with_control();
+    struct insn *insn = insn_at(0xfff0);
+    struct site_key config = {.insn = insn, .region = "", .address = 0xcf8, .size = 4, .direction = DIRECTION_WRITE};
+    pthread_t thread;
+
+    map_watch_start(options.control_fd);
+    start(&options);
+    recorder_access(&config, 1, 0x80000810);
+    config.address = 0xcfc;
+    recorder_access(&config, 2, 0xc001); /* a base address register */
+    CHECK_EQ(pthread_create(&thread, NULL, answer_request, NULL), 0);
+    access_port(insn, 0x64, 3, 0);
+    access_port(insn, 0x64, 4, 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    recorder_finish();
+    CHECK_STR(fact("map_requests"), "1");
+    CHECK_STR(ask("SELECT * FROM event"), "");
+}
+
+static void a_snapshot_that_nobody_takes_is_noted(void)
+{
+    struct options options = with_control();
+
+    map_watch_start(options.control_fd);
+    map_watch_reset();
+    close(control);
+    start(&options);
+    access_ports(5, 1);
+    recorder_finish();
+    CHECK_STR(ask("SELECT seq, kind, detail FROM event"), "0|snapshot-missing|no answer");
+}
+
 static void events_have_the_time_of_the_access_before_them(void)
 {
     struct options options = options_for(TRACE);
@@ -140,7 +246,7 @@ static void events_have_the_time_of_the_access_before_them(void)
     access_ports(1000, 2);
     recorder_event(-1, "note", long_detail);
     recorder_finish();
-    CHECK_STR(ask("SELECT seq, t_ns, vcpu, kind, length(detail) FROM event"), "0|0|0|reset|0 2|1001|NULL|note|47");
+    CHECK_STR(ask("SELECT seq, t_ns, vcpu, kind, length(detail) FROM event"), "0|0|0|reset|0 2|1001|NULL|note|99");
 }
 
 static void the_end_writes_counters_and_facts(void)
@@ -160,8 +266,9 @@ static void the_end_writes_counters_and_facts(void)
     }
     recorder_finish();
     CHECK_STR(ask("SELECT key, value, typeof(value) FROM meta ORDER BY key"),
-              "clock_source|host|text dropped|0|integer exits|10|integer mmio_fast_misses|2|integer "
-              "plugin_api|4|integer queue_waits|0|integer reads_mmio|3|integer reads_pio|1|integer "
+              "clock_source|host|text dropped|0|integer exits|10|integer interrupts|0|integer "
+              "map_requests|0|integer marks_left|0|integer mmio_fast_misses|2|integer plugin_api|4|integer "
+              "queue_waits|0|integer reads_mmio|3|integer reads_pio|1|integer serial_input_left|0|integer "
               "sites|4|integer writes_mmio|4|integer writes_pio|2|integer");
 }
 
@@ -243,7 +350,7 @@ static void the_limit_of_time_ends_before_it(void)
     access_ports(0, 1); /* another vCPU's, which was late */
     recorder_finish();
     CHECK_STR(told(), "limit duration\n");
-    CHECK_STR(ask("SELECT max(t_ns) FROM exit"), "999");
+    CHECK_STR(ask("SELECT max(t_ns) FROM access"), "999");
     CHECK_STR(fact("exits"), "10");
 }
 
@@ -440,6 +547,12 @@ int main(void)
     RUN(accesses_become_rows_in_their_order);
     RUN(values_are_masked_to_the_size_of_the_access);
     RUN(events_have_the_time_of_the_access_before_them);
+    RUN(marks_stand_before_the_first_access_at_their_time);
+    RUN(marks_after_the_limit_of_time_are_not_reached);
+    RUN(what_the_guest_writes_to_the_markers_port_is_a_marker);
+    RUN(an_event_with_a_time_comes_after_the_marks_before_it);
+    RUN(a_snapshot_is_asked_for_before_the_access_is_recorded);
+    RUN(a_snapshot_that_nobody_takes_is_noted);
     RUN(the_end_writes_counters_and_facts);
     RUN(a_trace_is_readable_while_it_is_recorded);
     RUN(a_trace_that_cannot_be_opened_is_refused);

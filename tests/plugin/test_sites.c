@@ -208,6 +208,29 @@ static void threads_get_the_same_instructions(void)
     }
 }
 
+static void each_file_numbers_sites_anew(void)
+{
+    struct insn *insn = intern_in_al_dx(0x100);
+    struct site_key low = a_key(insn, 0x70), high = a_key(insn, 0x71);
+    const struct site *site;
+    bool is_new;
+
+    site_find(&low, &is_new);
+    site = site_find(&high, &is_new);
+    CHECK_EQ(site->id, 1);
+    CHECK(site->insn == &insn->row);
+    sites_begin_file();
+    CHECK_EQ(site_count(), 0);
+    CHECK(site_find(&high, &is_new) == site);
+    CHECK(is_new);
+    CHECK_EQ(site->id, 0);
+    site_find(&high, &is_new);
+    CHECK(!is_new);
+    CHECK_EQ(site_find(&low, &is_new)->id, 1);
+    CHECK(is_new);
+    CHECK_EQ(site_count(), 2);
+}
+
 int main(void)
 {
     RUN(an_instruction_is_kept_once);
@@ -218,5 +241,6 @@ int main(void)
     RUN(each_part_of_the_key_distinguishes);
     RUN(an_instruction_is_new_with_its_first_site_only);
     RUN(threads_get_the_same_instructions);
+    RUN(each_file_numbers_sites_anew);
     return 0;
 }

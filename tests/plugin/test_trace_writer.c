@@ -104,7 +104,13 @@ static bool append_exits(struct trace_writer *writer, unsigned count)
 
 static bool append_site_item(struct trace_writer *writer, const struct site *site)
 {
-    return append(writer, (struct item){.kind = ITEM_SITE, .site = site});
+    return append(writer, (struct item){.kind = ITEM_SITE, .site = site, .site_id = site->id});
+}
+
+static void commit_now(struct trace_writer *writer)
+{
+    advance_clock(COMMIT_INTERVAL_NS);
+    CHECK(trace_writer_tick(writer));
 }
 
 /* --- opening --- */
@@ -112,9 +118,9 @@ static bool append_site_item(struct trace_writer *writer, const struct site *sit
 static void check_is_empty_trace(void)
 {
     CHECK_STR(ask("PRAGMA application_id"), "1986880630"); /* 'vmdv' */
-    CHECK_STR(ask("PRAGMA user_version"), "1");
+    CHECK_STR(ask("PRAGMA user_version"), "2");
     CHECK_STR(ask("SELECT count(*) FROM access"), "0"); /* a view of nearly all tables */
-    CHECK_STR(ask("SELECT count(*) FROM event"), "0");
+    CHECK_STR(ask("SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM interrupt)"), "0");
     CHECK_STR(ask("SELECT count(*) FROM meta"), "0");
 }
 
@@ -149,7 +155,7 @@ static void a_prepared_trace_is_filled(void)
 static void seq_continues_after_the_exits_that_are_there(void)
 {
     struct trace_writer *writer = open_new();
-    struct event event = {.kind = "reset"};
+    struct event event = {.kind = "reset", .detail = ""};
 
     CHECK(append_exits(writer, 3));
     close_trace(writer);
@@ -206,6 +212,12 @@ static void a_read_only_directory_is_refused(void)
 
 /* --- rows --- */
 
+/* Numbers and times of all exits that have an epoch. */
+static const char *times(void)
+{
+    return ask("SELECT seq, t_ns + dt_ns FROM epoch JOIN exit ON seq BETWEEN first AND last ORDER BY seq");
+}
+
 static void exits_become_rows(void)
 {
     struct trace_writer *writer = open_new();
@@ -214,7 +226,8 @@ static void exits_become_rows(void)
     CHECK(trace_writer_append(writer, items, 3));
     CHECK(trace_writer_append(writer, items, 0));
     close_trace(writer);
-    CHECK_STR(ask("SELECT * FROM exit"), "0|100|0|38 1|100|3|0 2|250|0|4294967295");
+    CHECK_STR(ask("SELECT seq, site, value FROM exit"), "0|0|38 1|3|0 2|0|4294967295");
+    CHECK_STR(times(), "0|100 1|100 2|250");
 }
 
 static void a_site_becomes_rows_of_its_instruction_and_region_too(void)
@@ -252,11 +265,11 @@ static void numbers_have_64_bits(void)
     const struct site site = {.insn = &insn, .insn_is_new = true, .region = "", .address = UINT64_MAX, .size = 8};
 
     CHECK(append_site_item(writer, &site));
-    CHECK(append(writer, exit_item(UINT64_C(1) << 63, 0, UINT64_MAX)));
-    CHECK(append(writer, exit_item(INT64_MAX, 0, UINT64_C(0x8000000000000001))));
+    CHECK(append(writer, exit_item(INT64_MAX, 0, UINT64_MAX)));
+    CHECK(append(writer, exit_item(0, 0, UINT64_C(0x8000000000000001))));
     close_trace(writer);
-    CHECK_STR(ask("SELECT printf('%x', t_ns), printf('%x', value) FROM exit"),
-              "8000000000000000|ffffffffffffffff 7fffffffffffffff|8000000000000001");
+    CHECK_STR(times(), "0|9223372036854775807 1|0");
+    CHECK_STR(ask("SELECT printf('%x', value) FROM exit"), "ffffffffffffffff 8000000000000001");
     CHECK_STR(ask("SELECT printf('%x', pc), printf('%x', address) FROM site"), "ffffffff81000000|ffffffffffffffff");
 }
 
@@ -273,6 +286,18 @@ static void an_event_has_the_number_of_the_exit_after_it(void)
     CHECK_STR(ask("SELECT * FROM event"), "0|7|0|reset| 2|8|NULL|note|port 0x71 size 1");
 }
 
+static void an_interrupt_has_the_number_of_the_exit_after_it(void)
+{
+    struct trace_writer *writer = open_new();
+    struct interrupt interrupt = {.t_ns = 9, .vcpu = 1, .from_pc = 0x7c00, .to_pc = UINT64_MAX};
+
+    CHECK(append_exits(writer, 2));
+    CHECK(append(writer, (struct item){.kind = ITEM_INTERRUPT, .interrupt = &interrupt}));
+    CHECK(append_exits(writer, 1));
+    close_trace(writer);
+    CHECK_STR(ask("SELECT * FROM interrupt"), "2|9|1|31744|-1");
+}
+
 static void meta_rows_replace_earlier_ones(void)
 {
     struct trace_writer *writer = open_new();
@@ -282,6 +307,90 @@ static void meta_rows_replace_earlier_ones(void)
     CHECK(trace_writer_meta_text(writer, "clock", "virtual"));
     close_trace(writer);
     CHECK_STR(ask("SELECT key, value, typeof(value) FROM meta ORDER BY key"), "clock|virtual|text exits|2|integer");
+}
+
+/* --- epochs --- */
+
+static bool append_times(struct trace_writer *writer, const uint64_t *t_ns, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (!append(writer, exit_item(t_ns[i], 0, 0))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void times_that_fit_two_bytes_share_an_epoch(void)
+{
+    static const uint64_t t_ns[] = {1000, 1000 + 65535, 1001, 1000};
+    struct trace_writer *writer = open_new();
+
+    CHECK(append_times(writer, t_ns, 4));
+    close_trace(writer);
+    CHECK_STR(ask("SELECT * FROM epoch"), "0|3|33768");
+    CHECK_STR(ask("SELECT dt_ns FROM exit"), "-32768 32767 -32767 -32768");
+    CHECK_STR(times(), "0|1000 1|66535 2|1001 3|1000");
+}
+
+static void an_epoch_ends_when_more_times_than_four_are_far_off(void)
+{
+    static const uint64_t t_ns[] = {50, 100000, 51, 0, 100001, 100002, 52, 165538, 100003};
+    struct trace_writer *writer = open_new();
+
+    CHECK(append_times(writer, t_ns, 9));
+    close_trace(writer);
+    CHECK_STR(ask("SELECT * FROM epoch"), "0|6|32818 7|8|198306");
+    CHECK_STR(times(), "0|50 1|100000 2|51 3|0 4|100001 5|100002 6|52 7|165538 8|100003");
+}
+
+static void times_may_be_as_far_apart_as_they_can(void)
+{
+    static const uint64_t t_ns[] = {
+        0, INT64_MAX, 0, INT64_MAX, 0, INT64_MAX, 0, INT64_MAX, 0, INT64_MAX, INT64_MAX - 1,
+    };
+    struct trace_writer *writer = open_new();
+
+    CHECK(append_times(writer, t_ns, 11));
+    close_trace(writer);
+    CHECK_STR(ask("SELECT * FROM epoch"), "0|8|32768 9|10|9223372036854775807");
+    CHECK_STR(ask("SELECT count(*) FROM access"), "0"); /* there is no site 0 */
+    CHECK_CONTAINS(times(), "8|0 9|9223372036854775807 10|9223372036854775806");
+}
+
+static void a_commit_ends_the_epoch(void)
+{
+    static const uint64_t t_ns[] = {5, 6};
+    struct trace_writer *writer = open_new();
+
+    CHECK(append_times(writer, t_ns, 2));
+    commit_now(writer);
+    CHECK_STR(times(), "0|5 1|6"); /* a reader beside the recorder sees whole epochs */
+    CHECK(append_times(writer, t_ns, 1));
+    CHECK_STR(times(), "0|5 1|6");
+    commit_now(writer);
+    commit_now(writer); /* with nothing to commit */
+    CHECK(trace_writer_meta(writer, "exits", 3));
+    commit_now(writer); /* with no exit to commit */
+    close_trace(writer);
+    CHECK_STR(ask("SELECT * FROM epoch"), "0|1|32773 2|2|32773");
+}
+
+static void an_epoch_that_cannot_be_written_takes_its_exits_with_it(void)
+{
+    struct trace_writer *writer;
+
+    close_trace(open_new());
+    sql("CREATE TRIGGER full BEFORE INSERT ON epoch WHEN new.first = 2 BEGIN SELECT RAISE(ABORT, 'no epoch'); END");
+    writer = open_trace();
+    CHECK(append_exits(writer, 2));
+    commit_now(writer);
+    CHECK(append_exits(writer, 2));
+    advance_clock(COMMIT_INTERVAL_NS);
+    CHECK(!trace_writer_tick(writer));
+    check_close_fails(writer, "no epoch");
+    CHECK_STR(ask("SELECT seq FROM exit"), "0 1");
+    CHECK_STR(times(), "0|0 1|1");
 }
 
 /* --- transactions --- */
@@ -314,12 +423,6 @@ static void close_commits(void)
     CHECK_STR(ask("SELECT count(*) FROM exit"), "0");
     close_trace(writer);
     CHECK_STR(ask("SELECT count(*) FROM exit"), "2");
-}
-
-static void commit_now(struct trace_writer *writer)
-{
-    advance_clock(COMMIT_INTERVAL_NS);
-    CHECK(trace_writer_tick(writer));
 }
 
 static void after_an_error_what_was_committed_stays(void)
@@ -407,7 +510,7 @@ static void a_locked_database_cannot_be_opened(void)
 
     close_trace(open_new());
     db = lock();
-    check_open_fails(TRACE, "database is locked");
+    check_open_fails(TRACE, "another program kept the file locked");
     sqlite3_close(db);
 }
 
@@ -420,10 +523,10 @@ static void a_database_locked_later_is_an_error(void)
     commit_now(writer);
     db = lock();
     CHECK(!append_exits(writer, 1));
-    CHECK_STR(trace_writer_error(writer), "cannot write to the trace: database is locked");
+    CHECK_CONTAINS(trace_writer_error(writer), "cannot write to the trace: another program kept the file locked");
     sqlite3_close(db);
     CHECK(!append_exits(writer, 1)); /* the exit before it is lost */
-    check_close_fails(writer, "database is locked");
+    check_close_fails(writer, "another program kept the file locked");
     CHECK_STR(ask("SELECT seq FROM exit"), "0 1");
 }
 
@@ -439,7 +542,7 @@ static void a_reader_that_does_not_end_fails_the_commit(void)
     CHECK_EQ(sqlite3_open(TRACE, &db), SQLITE_OK);
     CHECK_EQ(sqlite3_prepare_v2(db, "SELECT * FROM exit", -1, &statement, NULL), SQLITE_OK);
     CHECK_EQ(sqlite3_step(statement), SQLITE_ROW);
-    check_close_fails(writer, "database is locked");
+    check_close_fails(writer, "another program kept the file locked");
     sqlite3_finalize(statement);
     sqlite3_close(db);
     CHECK_STR(ask("SELECT seq FROM exit"), "0 1");
@@ -478,7 +581,13 @@ int main(void)
     RUN(a_site_becomes_rows_of_its_instruction_and_region_too);
     RUN(numbers_have_64_bits);
     RUN(an_event_has_the_number_of_the_exit_after_it);
+    RUN(an_interrupt_has_the_number_of_the_exit_after_it);
     RUN(meta_rows_replace_earlier_ones);
+    RUN(times_that_fit_two_bytes_share_an_epoch);
+    RUN(an_epoch_ends_when_more_times_than_four_are_far_off);
+    RUN(times_may_be_as_far_apart_as_they_can);
+    RUN(a_commit_ends_the_epoch);
+    RUN(an_epoch_that_cannot_be_written_takes_its_exits_with_it);
     RUN(rows_are_committed_after_the_interval);
     RUN(close_commits);
     RUN(after_an_error_what_was_committed_stays);

@@ -33,7 +33,7 @@ def trace(tmp_path: Path) -> Path:
         "machine": "pc",
         "machine_type": "pc-i440fx-10.0",
         "target": "x86_64",
-        "smp": 1,
+        "smp": 2,
         "qemu": "10.0.2",
         "plugin_api": 4,
         "vmdev": "0.1.0",

@@ -20,9 +20,9 @@ def test_text(run: Run, trace: Path) -> None:
     assert result.exit_code == 0
     assert result.stderr == ""
     assert result.stdout == (
-        f"{trace}: complete\n"
+        f"{trace}: complete as far as the counters tell; --check looks at every row\n"
         "\n"
-        "  guest       pc, pc-i440fx-10.0, x86_64, 1 CPU\n"
+        "  guest       pc, pc-i440fx-10.0, x86_64, 2 CPUs\n"
         "  QEMU        10.0.2, plugin API 4\n"
         "  recorded    2026-11-22T20:11:59+00:00, by vmdev 0.1.0, MMIO fast\n"
         "  ended by    guest\n"
@@ -63,6 +63,8 @@ def test_json(run: Run, trace: Path) -> None:
         "complete": True,
         "closed": True,
         "gaps": [],
+        "notes": [],
+        "first_exit": 0,
         "exits": 6,
         "sites": 4,
         "first_ns": 416,
@@ -112,8 +114,71 @@ def test_empty_trace(run: Run, tmp_path: Path) -> None:
     TraceWriter(path).close()
     result = run("info", path)
     assert result.exit_code == 0
-    assert f"{path}: complete\n" in result.stdout
+    assert f"{path}: complete as far as the counters tell" in result.stdout
     assert "  exits     0\n" in result.stdout
+
+
+@pytest.fixture
+def partial(trace: Path) -> Path:
+    """A trace from which exits were left out on purpose."""
+    with closing(sqlite3.connect(trace)) as connection:
+        connection.execute("DELETE FROM exit WHERE seq < 2")
+        facts = [("first_exit", 2), ("excluded", 12345), ("filter", '{"regions": ["rtc"]}')]
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", facts)
+        connection.commit()
+    return trace
+
+
+NOTES = [
+    'filtered: 12,345 accesses were left out; recorded was {"regions": ["rtc"]}',
+    "exits before number 2 were not kept",
+]
+
+
+@pytest.mark.parametrize("options", [[], ["--check"]])
+def test_what_was_left_out_on_purpose_is_told(run: Run, partial: Path, options: list[str]) -> None:
+    result = run("info", partial, *options)
+    assert result.exit_code == 0, result.stdout
+    title, *lines = result.stdout.splitlines()
+    assert title.startswith(f"{partial}: complete")
+    assert lines[:2] == [f"  {note}" for note in NOTES]
+    assert json.loads(run("info", partial, *options, "--format", "json").stdout)["notes"] == NOTES
+
+
+def test_times_of_a_trace_that_begins_later(run: Run, partial: Path) -> None:
+    found = json.loads(run("info", partial, "--format", "json").stdout)
+    assert (found["first_exit"], found["exits"], found["first_ns"]) == (2, 4, 1_000_000)
+
+
+def test_check_of_a_complete_trace(run: Run, trace: Path) -> None:
+    result = run("info", trace, "--check")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{trace}: complete\n", "")
+    found = json.loads(run("info", trace, "--check", "--format", "json").stdout)
+    assert found == {"version": 1, "trace": str(trace), "complete": True, "gaps": [], "notes": []}
+
+
+@pytest.fixture
+def misfit(trace: Path) -> Path:
+    """A trace whose counters are right, but an exit is not."""
+    with closing(sqlite3.connect(trace)) as connection:
+        connection.execute("UPDATE exit SET value = 0x8f0 WHERE seq = 1")
+        connection.commit()
+    return trace
+
+
+def test_check_of_a_trace_that_cannot_be_true(run: Run, misfit: Path) -> None:
+    gap = "exit 1 has value 0x8f0, but site 1 has 1 bytes"
+    result = run("info", misfit, "--check")
+    assert result.exit_code == 1
+    assert result.stdout == f"{misfit}: NOT COMPLETE\n  {gap}\n"
+    result = run("info", misfit, "--check", "--format", "json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["gaps"] == [gap]
+    assert "complete as far as the counters tell" in run("info", misfit).stdout
+
+
+def test_check_of_a_trace_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    assert run("info", tmp_path / "none.db", "--check").exit_code == 2
 
 
 def test_sources_of_host_input_are_told(run: Run, tmp_path: Path) -> None:

@@ -140,6 +140,36 @@ def test_a_recording_that_was_cut_off_is_replayed_with_a_loud_note(run: Run, tmp
     assert "NOTE: the recording was cut off" in result.stdout
 
 
+def change(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+def test_what_a_filter_left_out_is_told(run: Run, good: Path) -> None:
+    change(good, """INSERT INTO meta VALUES ('filter', '{"device": ["rtc"]}'), ('excluded', 12)""")
+    result = run("replay", good)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f'WARNING: {good}: 12 accesses were left out, and models miss them; recorded was {{"device": ["rtc"]}}\n'
+    )
+
+
+def test_exits_that_were_not_kept_are_told(run: Run, good: Path) -> None:
+    change(
+        good,
+        "DELETE FROM exit WHERE seq = 0",
+        "UPDATE epoch SET first = 1 WHERE first = 0",
+        "INSERT INTO meta VALUES ('first_exit', 1)",
+    )
+    result = run("replay", good)
+    assert result.stderr == f"WARNING: {good}: exits before 1 were not kept; models begin as after a reset\n"
+    change(good, "INSERT INTO meta VALUES ('part', 1), ('parts', 3)")
+    assert "exits before 1 are in the files before it; models" in run("replay", good).stderr
+    assert "  file 2 of 3 of a rotated recording: exits from number 1 on\n" in run("info", good).stdout
+
+
 def test_the_trace_is_not_written_to(run: Run, good: Path) -> None:
     before = good.read_bytes()
     run("replay", good)

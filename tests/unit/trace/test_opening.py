@@ -102,8 +102,8 @@ def test_sqlite_file_with_nothing_in_it(path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (2, "format 2 is newer than this vmdev, which reads format 1; update vmdev"),
-        (0, "format 0 is older than this vmdev, which reads format 1; record again"),
+        (3, "format 3 is newer than this vmdev, which reads format 2; update vmdev"),
+        (1, "format 1 is older than this vmdev, which reads format 2; record again"),
     ],
 )
 def test_other_format(trace: Path, version: int, message: str) -> None:
@@ -114,7 +114,7 @@ def test_other_format(trace: Path, version: int, message: str) -> None:
 
 def test_other_format_is_told_before_other_tables(trace: Path) -> None:
     with closing(sqlite3.connect(trace)) as connection:
-        connection.executescript("PRAGMA user_version = 2; DROP TABLE event")
+        connection.executescript("PRAGMA user_version = 3; DROP TABLE event")
     refuse(trace, TraceVersionError, "newer")
 
 
@@ -240,9 +240,15 @@ def test_file_that_changes_while_it_is_copied(trace: Path, tmp_path: Path, monke
     refuse(crashed, TraceError, "is being written")
 
 
+def append_exit(connection: sqlite3.Connection) -> None:
+    """What a recorder adds to the fixture's trace in one transaction."""
+    connection.execute("INSERT INTO exit VALUES (10, 0, 0, 0)")
+    connection.execute("INSERT INTO epoch VALUES (10, 10, 1000)")
+
+
 def test_journal_of_a_recorder_that_lives_is_not_touched(trace: Path) -> None:
     with closing(sqlite3.connect(trace)) as recorder:
-        recorder.execute("INSERT INTO exit VALUES (10, 0, 0, 0)")
+        append_exit(recorder)
         journal = trace.with_name(trace.name + "-journal")
         with left_alone(trace, journal), TraceReader(trace) as reader:
             assert reader.exit_count == 10
@@ -255,7 +261,7 @@ def test_recorder_can_commit_between_two_chunks(trace: Path) -> None:
     with closing(sqlite3.connect(trace, timeout=0)) as recorder, TraceReader(trace) as reader:
         chunks = reader.exits(chunk=2)
         assert next(chunks)
-        recorder.execute("INSERT INTO exit VALUES (10, 0, 0, 0)")
+        append_exit(recorder)
         recorder.commit()
         assert sum(map(len, chunks)) == 8
 
@@ -265,7 +271,7 @@ def test_write_ahead_log_of_a_crash_is_applied_to_a_copy(trace: Path, tmp_path: 
     log = tmp_path / "crashed.db-wal"
     with closing(sqlite3.connect(trace)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("INSERT INTO exit VALUES (10, 0, 0, 0)")
+        append_exit(connection)
         connection.commit()
         shutil.copyfile(trace, crashed)
         shutil.copyfile(trace.with_name(trace.name + "-wal"), log)
@@ -283,6 +289,6 @@ def test_write_ahead_logging_without_a_log(trace: Path) -> None:
 def test_crash_before_the_schema_was_complete(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
-            "PRAGMA application_id = 0x766d6476; PRAGMA user_version = 1; CREATE TABLE meta (key TEXT)"
+            "PRAGMA application_id = 0x766d6476; PRAGMA user_version = 2; CREATE TABLE meta (key TEXT)"
         )
     refuse(path, TraceCorruptError, "has (a|no) table '.*record again")

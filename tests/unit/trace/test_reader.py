@@ -7,7 +7,7 @@ import pytest
 
 from vmdev.replay.errors import TraceCorruptError
 from vmdev.replay.guest import PciFunction, Region
-from vmdev.replay.trace import U64_MASK, Event, Site, TraceReader, TraceWriter, reader
+from vmdev.replay.trace import U64_MASK, Event, Interrupt, Site, TraceReader, TraceWriter, reader
 
 
 def seqs(chunks: object) -> list[int]:
@@ -153,8 +153,57 @@ def test_single_exit(trace: Path) -> None:
 
 @pytest.mark.parametrize("seq", [-1, 10])
 def test_exit_that_does_not_exist(trace: Path, seq: int) -> None:
-    with TraceReader(trace) as opened, pytest.raises(IndexError, match=f"no exit {seq}; the last is 9"):
+    with TraceReader(trace) as opened, pytest.raises(IndexError, match=f"no exit {seq}; it holds 0 to 9$"):
         opened.exit(seq)
+
+
+@pytest.fixture
+def last_exits(trace: Path, damage: Callable[..., None]) -> Path:
+    """What a recorder leaves that keeps the last six exits only, of which the first is in the middle of an epoch."""
+    damage(
+        "UPDATE epoch SET last = 5",
+        "INSERT INTO epoch SELECT 6, 9, t_ns + 1 FROM epoch",
+        "UPDATE exit SET dt_ns = dt_ns - 1 WHERE seq >= 6",
+        "DELETE FROM exit WHERE seq < 4",
+        "INSERT INTO meta VALUES ('first_exit', 4)",
+    )
+    return trace
+
+
+def test_only_the_last_exits_were_kept(last_exits: Path) -> None:
+    with TraceReader(last_exits) as opened:
+        assert (opened.first_exit, opened.end, opened.exit_count) == (4, 10, 6)
+        assert seqs(opened.exits()) == seqs(opened.find()) == list(range(4, 10))
+        assert seqs(opened.exits(2, 6)) == seqs(opened.find(2, 6)) == [4, 5]
+        assert seqs(opened.exits(0, 4)) == seqs(opened.find(0, 3)) == []
+        assert opened.exit(4) == (4, 400, 0, 4)
+        assert opened.exit(6) == (6, 600, 0, 6)
+        assert [row[0] for row in opened.context(8, [0], 9)] == [4, 6]
+        assert opened.count_by_site() == [3, 3]
+        with pytest.raises(IndexError, match=r"no exit 3; it holds 4 to 9$"):
+            opened.exit(3)
+
+
+def test_first_exit_must_be_the_one_that_is_told(last_exits: Path, damage: Callable[..., None]) -> None:
+    damage("UPDATE meta SET value = 5 WHERE key = 'first_exit'")
+    with pytest.raises(TraceCorruptError, match="the first exit has seq 4, not 5; copy it again"):
+        TraceReader(last_exits)
+
+
+def test_trace_without_exits_has_none_to_show(path: Path) -> None:
+    TraceWriter(path).close()
+    with TraceReader(path) as opened, pytest.raises(IndexError, match=r"no exit 0; it holds none$"):
+        opened.exit(0)
+
+
+def test_interrupts_are_read_in_order(path: Path) -> None:
+    with TraceWriter(path) as writer:
+        site = writer.add_site(address=0x60, direction="r")
+        writer.add_interrupt(5, 0, 0x7C00, U64_MASK)
+        writer.add_exit(7, site, 1)
+        writer.add_interrupt(8, 1, 0x7C02, 0x100)
+    with TraceReader(path) as opened:
+        assert opened.interrupts() == [Interrupt(0, 5, 0, 0x7C00, U64_MASK), Interrupt(1, 8, 1, 0x7C02, 0x100)]
 
 
 def test_exits_that_are_recorded_after_opening_are_not_seen(path: Path) -> None:
@@ -253,13 +302,27 @@ def read_all(path: Path) -> None:
         ("UPDATE exit SET seq = -1 WHERE seq = 0", "the first exit has seq -1, not 0"),
         ("DELETE FROM exit WHERE seq = 5", "exit 5 is missing, though exit 9 is there"),
         ("DELETE FROM exit WHERE seq IN (8, 3)", "exit 3 is missing"),
-        ("UPDATE exit SET seq = 20 WHERE seq = 9", "exit 9 is missing, though exit 20 is there"),
+        ("UPDATE exit SET seq = 20 WHERE seq = 9", "not all exits from 0 to 20 have epochs: they are of exits 0 to 9"),
+        ("UPDATE epoch SET last = 8", "not all exits from 0 to 9 have epochs: they are of exits 0 to 8"),
+        ("UPDATE epoch SET first = 1", "not all exits from 0 to 9 have epochs: they are of exits 1 to 9"),
+        ("DELETE FROM epoch", "not all exits from 0 to 9 have epochs: there are none"),
+        ("UPDATE epoch SET last = -1", "an epoch is from exit 0 to -1 at 32768 ns;"),
+        ("UPDATE epoch SET t_ns = -5", "an epoch is from exit 0 to 9 at -5 ns;"),
+        (
+            "INSERT INTO epoch VALUES (9, 12, 7)",  # they overlap
+            "an epoch is from exit 0 to 9 at 32768 ns, and the next from exit 9;",
+        ),
+        (
+            "INSERT INTO epoch VALUES (11, 12, 7)",  # they leave one out
+            "an epoch is from exit 0 to 9 at 32768 ns, and the next from exit 11;",
+        ),
         ("UPDATE exit SET site = 2 WHERE seq = 6", "exit 6 has site 2, but there are 2 sites"),
         ("UPDATE exit SET site = -1 WHERE seq = 6", "exit 6 has site -1, but there are 2 sites"),
-        ("UPDATE exit SET t_ns = -1 WHERE seq = 4", "exit 4 is no access: t_ns -1, site 0, value 4"),
+        ("UPDATE exit SET dt_ns = -32769 WHERE seq = 4", "exit 4 is no access: t_ns -1, site 0, value 4"),
+        ("UPDATE exit SET dt_ns = 9223372036854775807 WHERE seq = 4", "exit 4 is no access: t_ns 9.22"),
         ("UPDATE site_packed SET id = 7 WHERE id = 1", "the site after 1 others has id 7, not 1"),
         ("UPDATE site_packed SET insn = 99 WHERE id = 0", "the site after 0 others has id 1, not 0"),
-        ("UPDATE site_packed SET size = 3 WHERE id = 1", "site 1 has 3 bytes"),
+        ("UPDATE site_packed SET kind = 3 WHERE id = 1", "site 1 has 3 bytes"),
         ("UPDATE meta SET value = 1.5 WHERE key = 'exits'", "in meta, value is 1.5"),
         ("UPDATE meta SET value = x'00' WHERE key = 'machine'", "in meta, value is b'.x00'"),
     ],
@@ -279,7 +342,7 @@ def test_damage_is_found_and_told(trace: Path, damage: Callable[..., None], stat
         ("UPDATE exit SET value = 'a' WHERE seq = 6", "exit 6 is no access: t_ns 600, site 0, value 'a'"),
         ("UPDATE exit SET value = x'00' WHERE seq = 6", "exit 6 is no access"),
         ("UPDATE exit SET site = NULL WHERE seq = 6", "exit 6 is no access: t_ns 600, site None, value 6"),
-        ("UPDATE exit SET t_ns = NULL WHERE seq = 6", "exit 6 is no access: t_ns None, site 0, value 6"),
+        ("UPDATE exit SET dt_ns = NULL WHERE seq = 6", "exit 6 is no access: t_ns None, site 0, value 6"),
     ],
 )
 def test_values_of_another_type_are_found(

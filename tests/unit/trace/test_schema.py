@@ -36,12 +36,37 @@ def test_view_access_shows_exits_with_their_sites() -> None:
         schema.create(connection)
         connection.execute("INSERT INTO insn VALUES (0, 0xfec18, x'e471', 'inb $0x71, %al')")
         connection.execute("INSERT INTO region_name VALUES (0, 'rtc')")
-        connection.execute("INSERT INTO site_packed VALUES (0, 0, 0, 0, 0, 0, 0x71, 1, 0)")
-        connection.execute("INSERT INTO exit VALUES (0, 5, 0, 0x26)")
+        connection.execute("INSERT INTO site_packed VALUES (0, 0, 0, 3, 1, 0x71)")
+        connection.execute("INSERT INTO site_packed VALUES (1, 0, NULL, 0, 8 + 16 + 32 + 64, 0x100)")
+        connection.execute("INSERT INTO exit VALUES (0, 5, 0, 0x26), (1, -5, 0, 0x27), (2, -5, 1, -1)")
+        connection.execute("INSERT INTO epoch VALUES (0, 0, 10), (1, 2, 100)")
         rows = connection.execute(
-            "SELECT seq, t_ns, pc, space, direction, address, value, region FROM access"
+            "SELECT seq, t_ns, vcpu, pc, space, direction, address, size, value, region FROM access ORDER BY seq"
         ).fetchall()
-    assert rows == [(0, 5, "0xfec18", "pio", "r", "0x71", "0x26", "rtc")]
+        strings = connection.execute("SELECT string FROM site ORDER BY id").fetchall()
+    assert rows == [
+        (0, 15, 3, "0xfec18", "pio", "r", "0x71", 1, "0x26", "rtc"),
+        (1, 95, 3, "0xfec18", "pio", "r", "0x71", 1, "0x27", "rtc"),
+        (2, 95, 0, "0xfec18", "mmio", "w", "0x100", 8, "0xffffffffffffffff", ""),
+    ]
+    assert strings == [(0,), (1,)]
+
+
+@pytest.mark.parametrize("condition", ["seq = 5", "seq BETWEEN 5 AND 7"])
+def test_view_access_finds_an_exit_by_its_number_without_a_scan(condition: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        schema.create(connection)
+        plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM access WHERE {condition}").fetchall()
+    assert plan
+    assert not [step for *_, step in plan if "SCAN" in step.split("SCALAR")[0].split()]
+
+
+@pytest.mark.parametrize("kind", [0, 3, 16, 5, 128 + 1, -1])
+def test_site_of_no_possible_kind_is_refused(kind: int) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        schema.create(connection)
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed"):
+            connection.execute("INSERT INTO site_packed VALUES (0, 0, 0, 0, ?, 0)", (kind,))
 
 
 @settings(deadline=None)
@@ -62,7 +87,7 @@ def test_comments_and_line_breaks_are_not_part_of_the_format() -> None:
 def test_own_tables_and_indexes_are_allowed() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         schema.create(connection)
-        connection.executescript("CREATE TABLE note (text); CREATE INDEX by_time ON exit (t_ns); ANALYZE")
+        connection.executescript("CREATE TABLE note (text); CREATE INDEX by_time ON exit (site); ANALYZE")
         assert schema.find_foreign(connection) is None
 
 
@@ -73,9 +98,9 @@ def test_own_tables_and_indexes_are_allowed() -> None:
         ("CREATE VIEW v AS SELECT 1", "has the view 'v'"),
         ("CREATE VIRTUAL TABLE f USING fts5(text)", "has the virtual table 'f'"),
         ("DROP TABLE event", "has no table 'event'"),
-        ("DROP VIEW site; CREATE TABLE site (id)", "has a table 'site' that is not as format 1 defines it"),
-        ("DROP TABLE meta; CREATE TABLE meta (key, value)", "has a table 'meta' that is not as format 1 defines it"),
-        ("DROP VIEW access; CREATE VIEW access AS SELECT 1", "has a view 'access' that is not as format 1"),
+        ("DROP VIEW site; CREATE TABLE site (id)", "has a table 'site' that is not as format 2 defines it"),
+        ("DROP TABLE meta; CREATE TABLE meta (key, value)", "has a table 'meta' that is not as format 2 defines it"),
+        ("DROP VIEW access; CREATE VIEW access AS SELECT 1", "has a view 'access' that is not as format 2"),
     ],
 )
 def test_what_a_trace_may_not_have_is_named(sql: str, found: str) -> None:

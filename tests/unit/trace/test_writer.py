@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vmdev.replay.errors import (
@@ -33,7 +34,7 @@ def test_new_trace_says_its_format_and_what_made_it(path: Path) -> None:
     TraceWriter(path, meta={"machine": "pc", "smp": 1}).close()
     with TraceReader(path) as opened:
         meta = opened.meta
-    assert (meta["format"], meta["machine"], meta["smp"]) == (1, "pc", 1)
+    assert (meta["format"], meta["machine"], meta["smp"]) == (2, "pc", 1)
     assert meta["vmdev"]
 
 
@@ -211,7 +212,7 @@ def test_something_else_is_not_continued(path: Path) -> None:
 def test_other_format_is_not_continued(path: Path) -> None:
     TraceWriter(path).suspend()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     with pytest.raises(TraceVersionError, match="newer"):
         TraceWriter.open_existing(path)
 
@@ -281,7 +282,8 @@ def test_impossible_site_is_refused(path: Path, place: dict[str, Any]) -> None:
         (0, -1, 0, "there is no site -1"),
         (0, 0, 0x100, "value 0x100 does not fit the 1 bytes of site 0"),
         (0, 0, -1, "does not fit"),
-        (-1, 0, 0, "the time must not be negative, not -1"),
+        (-1, 0, 0, "the time must be from 0 to 9223372036854775807, not -1"),
+        (1 << 63, 0, 0, "the time must be from 0 to 9223372036854775807, not 9223372036854775808"),
     ],
 )
 def test_impossible_exit_is_refused(path: Path, t_ns: int, site: int, value: int, message: str) -> None:
@@ -300,6 +302,66 @@ def test_batches_make_no_difference(path: Path, monkeypatch: pytest.MonkeyPatch)
             assert opened.exit_count == 6
     with TraceReader(path) as opened:
         assert list(opened.exits()) == [[(seq, seq, 0, seq) for seq in range(8)]]
+
+
+def test_batches_end_with_an_epoch(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_BATCH", 3)
+    with TraceWriter(path) as new:
+        site = new.add_site(address=0x60, direction="r")
+        for t_ns in (5, 6, 7, 5, 3):
+            new.add_exit(t_ns, site, 0)
+    assert query(path, "SELECT * FROM epoch") == [(0, 2, 32773), (3, 4, 32773)]
+    assert query(path, "SELECT t_ns FROM access ORDER BY seq") == [(5,), (6,), (7,), (5,), (3,)]
+
+
+def test_times_that_fit_two_bytes_share_an_epoch(path: Path) -> None:
+    assert epochs(path, [1000, 1000 + 65535, 1001, 1000]) == [(0, 3, 33768)]
+
+
+def test_epoch_ends_when_more_times_than_four_are_far_off(path: Path) -> None:
+    """The recorder's test has the same times and the same epochs."""
+    times = [50, 100000, 51, 0, 100001, 100002, 52, 165538, 100003]
+    assert epochs(path, times) == [(0, 6, 32818), (7, 8, 198306)]
+
+
+def epochs(path: Path, times: list[int]) -> list[tuple[Any, ...]]:
+    """The epochs of exits at these times."""
+    with TraceWriter(path) as new:
+        site = new.add_site(address=0x60, direction="r")
+        for t_ns in times:
+            new.add_exit(t_ns, site, 0)
+    return query(path, "SELECT * FROM epoch")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    first=st.integers(0, (1 << 63) - 1),
+    steps=st.lists(
+        st.integers(0, 200) | st.integers(-70_000, 70_000) | st.integers(-(1 << 63), 1 << 63),
+        max_size=60,
+    ),
+    batch=st.integers(1, 61),
+    chunk=st.integers(1, 61),
+)
+@example(first=0, steps=[(1 << 63) - 1, -(1 << 63)] * 6, batch=61, chunk=61)
+def test_any_times_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, first: int, steps: list[int], batch: int, chunk: int
+) -> None:
+    path = tmp_path_factory.mktemp("trace") / "trace.db"
+    times = [min(max(t_ns, 0), (1 << 63) - 1) for t_ns in accumulate(steps, initial=first)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "_BATCH", batch)
+        with TraceWriter(path) as new:
+            site = new.add_site(address=0x60, direction="r")
+            for t_ns in times:
+                new.add_exit(t_ns, site, 0)
+    with TraceReader(path) as opened:
+        assert [row[1] for rows in opened.exits(chunk=chunk) for row in rows] == times
+        assert [row[1] for rows in opened.find() for row in rows] == times
+        assert [row[1] for row in opened.context(len(times), [site], len(times))] == times
+        middle = sorted(times)[len(times) // 2]
+        assert [row[1] for rows in opened.find(to_ns=middle) for row in rows] == [t for t in times if t <= middle]
+    assert query(path, "SELECT t_ns FROM access ORDER BY seq") == [(t_ns,) for t_ns in times]
 
 
 def test_event_belongs_before_the_next_exit_unless_told_otherwise(path: Path) -> None:

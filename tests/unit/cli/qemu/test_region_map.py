@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdev.cli.qemu.region_map import hazards, parse_flat_view, parse_pci
+from vmdev.cli.qemu.region_map import hazards, parse_flat_view, parse_pci, parse_region_names
 from vmdev.replay.guest import PciFunction, Region
 
 FLAT_VIEW = """\
@@ -49,6 +49,21 @@ def test_both_address_spaces_are_read_by_address() -> None:
 def test_hazards_are_flash_and_configuration_space() -> None:
     assert hazards(parse_flat_view(FLAT_VIEW)) == "0xb0000000-0xbfffffff:0xffc84000-0xffffffff"
     assert hazards([]) == ""
+
+
+def test_regions_are_known_before_they_are_mapped() -> None:
+    tree = """\
+/machine (pc-machine)
+  /unattached (container)
+    /\\x2from\\x40etc[0] (memory-region)
+    /bochs dispi interface[0] (memory-region)
+    /device[3] (e1000)
+      /e1000-mmio[12] (memory-region)
+      /iommu[0] (iommu-memory-region)
+      /serial (isa-serial)
+"""
+    names = {"/rom@etc", "bochs dispi interface", "e1000-mmio", "iommu"}
+    assert parse_region_names(tree) == parse_region_names(tree.replace("\n", "\r\n")) == names
 
 
 def test_pci_functions_behind_bridges_are_found() -> None:
