@@ -1,14 +1,17 @@
 # A firmware of 64 KiB that makes port accesses in ring 3 under an I/O permission bitmap: ports 80h-87h are refused.
-# The #GP handler goes on after the refused instruction. The keyboard controller's reset ends the guest.
+# The #GP handler goes on after the refused instruction.
+.include "rows.inc"
+.text
+image:
 .code16
-.org 0xe000
+.globl start
 start:
     cli
-    lgdtl %cs:gdtr
-    lidtl %cs:idtr
+    lgdtl %cs:gdtr - image
+    lidtl %cs:idtr - image
     mov $1, %ax
     lmsw %ax
-    ljmpl $8, $(0xf0000 + protected)
+    ljmpl $8, $protected
 .code32
 protected:
     mov $0x10, %ax
@@ -30,17 +33,20 @@ protected:
     push $0x7000
     push $2
     push $0x1b
-    push $(0xf0000 + user)
+    push $user
     iretl
 user:
     mov $0x5a, %al
     in $0x80, %al               # refused
     out %al, $0x80              # refused
-    out %al, $0x70              # allowed
-    in $0x92, %al               # allowed
+    port_write 0x70, 1, 0x5a, rtc-index     # allowed
+    out %al, $0x70
+    port_read 0x92, 1, 0, port92
+    in $0x92, %al
     nop
     mov $0xfe, %al
-    out %al, $0x64              # reset
+    port_write 0x64, 1, 0xfe, i8042-cmd     # reset
+    out %al, $0x64
     jmp .
 refused:
     addl $2, 4(%esp)            # past the instruction
@@ -53,18 +59,18 @@ gdt:
     .byte 0, 0x89, 0, 0
 gdtr:
     .word . - gdt - 1
-    .long 0xf0000 + gdt
+    .long gdt
 .balign 8
 idt:
     .fill 13, 8, 0
-    .word refused, 8
+    .word refused - image, 8
     .byte 0, 0x8e
     .word 0xf
 idtr:
     .word . - idt - 1
-    .long 0xf0000 + idt
+    .long idt
 .org 0xfff0
 .code16
-    ljmp $0xf000, $start
+    ljmpw $0xf000, $start - image
 .org 0xffff
     .byte 0
