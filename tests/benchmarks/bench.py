@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import os
 import sqlite3
 import statistics
 import subprocess
@@ -19,9 +20,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import guests
+
 from vmdev.cli.qemu import command
 from vmdev.cli.qemu.binary import Qemu, find_plugin, find_qemu
+from vmdev.cli.qemu.ops_events import EVENTS
 from vmdev.replay.device import Device
+from vmdev.replay.errors import RecordError
 from vmdev.replay.machines import Board, build
 from vmdev.replay.registers import Register, RegisterMap
 from vmdev.replay.replayer import Replayer
@@ -41,6 +46,14 @@ class Timing(NamedTuple):
     @property
     def median(self) -> float:
         return statistics.median(self.runs)
+
+
+class Guest(NamedTuple):
+    """What QEMU runs."""
+
+    name: str
+    program: str
+    arguments: tuple[str, ...]
 
 
 class Scratch(Device):
@@ -81,37 +94,91 @@ def say(what: str, figure: str) -> None:
     print(f"{what:<66} {figure:>14}", flush=True)
 
 
-def recording(pairs: int, directory: Path) -> None:
-    qemu: Qemu = find_qemu(command.DEFAULT_PROGRAM)
-    arguments = command.complete(command.DEFAULT_GUEST, None, typed_input=False).arguments
-    plain = [qemu.path, *arguments]
-    trace = directory / "recorded.db"
+def linux_pc(directory: Path) -> Guest:
+    """SeaBIOS and Debian's kernel, which lists its devices and reboots."""
+    return Guest(
+        "Linux on pc",
+        "qemu-system-x86_64",
+        (
+            *("-M", "pc", "-nodefaults", "-display", "none", "-m", "256", "-serial", "stdio", "-no-reboot"),
+            *("-kernel", str(guests.kernel()), "-initrd", str(guests.initramfs(directory))),
+            *("-append", "console=ttyS0 nokaslr panic=-1 end=reboot"),
+        ),
+    )
 
-    def run(*extra: str) -> Callable[[], object]:
+
+def linux_aarch64(directory: Path) -> Guest:
+    """Debian's kernel for 64-bit ARM, which lists its devices and powers off."""
+    flavour = ("cloud-arm64", "arm64")
+    return Guest(
+        "Linux on aarch64",
+        "qemu-system-aarch64",
+        (
+            *("-M", "virt", "-cpu", "cortex-a57", "-nodefaults", "-display", "none", "-m", "256", "-serial", "stdio"),
+            *("-no-reboot", "-kernel", str(guests.kernel(*flavour))),
+            *("-initrd", str(guests.initramfs(directory, *flavour))),
+            *("-append", "console=ttyAMA0 nokaslr panic=-1 end=poweroff"),
+        ),
+    )
+
+
+def peak_kib(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the process; its largest resident set."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return usage.ru_maxrss
+
+
+def recording(guest: Guest, pairs: int, directory: Path) -> None:
+    """Recording beside plain QEMU, beside a callback on every memory instruction, beside QEMU's own trace log."""
+    qemu: Qemu = find_qemu(guest.program)
+    trace, log = directory / "recorded.db", directory / "events.log"
+    peaks: dict[str, list[int]] = {}
+
+    def run(side: str, *extra: str) -> Callable[[], object]:
+        arguments = command.complete(guest.arguments, None, typed_input=False).arguments
+
         def once() -> None:
             trace.unlink(missing_ok=True)
-            subprocess.run(
-                [*plain, *extra], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=600
-            )
+            log.unlink(missing_ok=True)
+            with subprocess.Popen(
+                [qemu.path, *arguments, *extra], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            ) as process:
+                peaks.setdefault(side, []).append(peak_kib(process))
 
         return once
 
     def plugin(mmio: str) -> tuple[str, str]:
         return "-plugin", f"{find_plugin(qemu)},trace={trace},mmio={mmio}"
 
-    bare, full, fast = in_turn(pairs, run(), run(*plugin("full")), run(*plugin("fast")))
+    events = [word for event in EVENTS for word in ("-trace", event)]
+    plain, full, logged, fast = in_turn(
+        pairs,
+        run("plain"),
+        run("full", *plugin("full")),
+        run("logged", *events, "-D", str(log)),
+        run("fast", *plugin("fast")),
+    )
     with TraceReader(trace) as reader:
         exits = reader.exit_count
-    say(f"recording: the demo guest under plain QEMU ({exits:,} accesses)", f"{bare.median:.2f} s")
-    say("recording: with --mmio fast / plain", f"{fast.median / bare.median:.2f} x")
-    say("recording: with --mmio full / plain", f"{full.median / bare.median:.2f} x")
-    say("recording: size of the trace, everything included", f"{trace.stat().st_size / exits:.1f} bytes/exit")
+    growth = statistics.median(peaks["fast"]) - statistics.median(peaks["plain"])
+    say(f"{guest.name}: plain QEMU ({exits:,} accesses)", f"{plain.median:.2f} s")
+    say(f"{guest.name}: recording with --mmio fast / plain", f"{fast.median / plain.median:.2f} x")
+    say(f"{guest.name}: recording with --mmio full / plain", f"{full.median / plain.median:.2f} x")
+    say(f"{guest.name}: QEMU's own log of memory_region_ops_* / plain", f"{logged.median / plain.median:.2f} x")
+    say(f"{guest.name}: size of the trace, everything included", f"{trace.stat().st_size / exits:.1f} bytes/exit")
+    say(f"{guest.name}: memory beyond plain QEMU's", f"{growth / 1024:.1f} MiB")
 
 
 def read_rows(path: Path) -> None:
     """What any reader has to do: fetch the rows as tuples."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        cursor = connection.execute("SELECT seq, t_ns, site, value FROM exit ORDER BY seq")
+        cursor = connection.execute(
+            "SELECT seq, t_ns + dt_ns, site, value FROM epoch CROSS JOIN exit ON seq BETWEEN first AND last "
+            "ORDER BY first, seq"
+        )
         while cursor.fetchmany(4096):
             pass
 
@@ -144,14 +211,30 @@ def scratch_board(reader: TraceReader) -> Board:
     return board
 
 
+GUESTS: dict[str, Callable[[Path], Guest]] = {
+    "seabios": lambda directory: Guest("SeaBIOS on pc", command.DEFAULT_PROGRAM, command.DEFAULT_GUEST),
+    "linux-pc": linux_pc,
+    "linux-aarch64": linux_aarch64,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side (default: 5)")
-    pairs = parser.parse_args().pairs
+    parser.add_argument("--only", choices=[*GUESTS, "replay"], help="one guest's recording, or replaying")
+    options = parser.parse_args()
+    pairs = options.pairs
     print(f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}, medians of {pairs} runs in turn")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        recording(pairs, directory)
+        for guest, make in GUESTS.items():
+            if options.only in (None, guest):
+                try:
+                    recording(make(directory), pairs, directory)
+                except (guests.Unavailable, RecordError) as error:
+                    say(f"{guest}: {error}", "skipped")
+        if options.only not in (None, "replay"):
+            return
         synthetic = directory / "synthetic.db"
         make_synthetic(synthetic)
         replaying("trivial device", pairs, synthetic, scratch_board)
