@@ -1,0 +1,223 @@
+/*
+ * Memory-mapped I/O. See mmio.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+ */
+#include "mmio.h"
+
+#include "hazards.h"
+#include "recorder.h"
+#include "serial_input.h"
+
+#include <string.h>
+
+#define PAGE_SIZE 4096u /* or a multiple: what is said of two such pages holds for halves of one page, too */
+#define ELEMENT_MAX 8u  /* bytes, of a string instruction */
+#define ACCESS_MAX 16u  /* bytes */
+
+static uint64_t fast_misses;
+
+static void count_fast_miss(void)
+{
+    __atomic_add_fetch(&fast_misses, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t mmio_fast_misses(void)
+{
+    return __atomic_load_n(&fast_misses, __ATOMIC_RELAXED);
+}
+
+/* Where in the machine a byte of an access went. */
+struct place {
+    uint64_t phys_addr;
+    const char *region;
+};
+
+struct mem_value mmio_value(qemu_plugin_meminfo_t info)
+{
+    qemu_plugin_mem_value value = qemu_plugin_mem_get_value(info);
+    struct mem_value found = {0};
+
+    switch (value.type) {
+    case QEMU_PLUGIN_MEM_VALUE_U8:
+        found = (struct mem_value){.size = 1, .low = value.data.u8};
+        break;
+    case QEMU_PLUGIN_MEM_VALUE_U16:
+        found = (struct mem_value){.size = 2, .low = value.data.u16};
+        break;
+    case QEMU_PLUGIN_MEM_VALUE_U32:
+        found = (struct mem_value){.size = 4, .low = value.data.u32};
+        break;
+    case QEMU_PLUGIN_MEM_VALUE_U64:
+        found = (struct mem_value){.size = 8, .low = value.data.u64};
+        break;
+    case QEMU_PLUGIN_MEM_VALUE_U128:
+        found = (struct mem_value){.size = 16, .low = value.data.u128.low, .high = value.data.u128.high};
+        break;
+    }
+    return qemu_plugin_mem_is_big_endian(info) == target.is_big_endian ? found : mem_value_swap(found);
+}
+
+/* A region's name; QEMU prints an unnamed region's host address ("anon" and 8 digits), which no two runs share. */
+static const char *region_name(const struct qemu_plugin_hwaddr *hwaddr)
+{
+    const char *name = qemu_plugin_hwaddr_device_name(hwaddr);
+
+    return strncmp(name, "anon", 4) == 0 && strspn(name + 4, "0123456789abcdef") == 8 && !name[12] ? NO_NAME : name;
+}
+
+/* Fills *place and returns true if the access to `vaddr` went to a device. */
+static bool find_device(struct place *place, unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr,
+                        bool store)
+{
+    struct qemu_plugin_hwaddr *hwaddr;
+
+    if (store && hazards_hit(vcpu_index, vaddr, &place->phys_addr)) {
+        place->region = NO_NAME;
+        return true;
+    }
+    hwaddr = qemu_plugin_get_hwaddr(info, vaddr);
+    if (!hwaddr || !qemu_plugin_hwaddr_is_io(hwaddr)) {
+        if (store && hwaddr) {
+            hazards_note_ram(vaddr);
+        }
+        return false;
+    }
+    place->phys_addr = qemu_plugin_hwaddr_phys_addr(hwaddr);
+    place->region = region_name(hwaddr);
+    if (!hazards_note_device(vaddr, place->phys_addr, place->region)) {
+        recorder_fail(HAZARDS_UNSAFE);
+    }
+    return true;
+}
+
+/* A memory access that is being recorded. */
+struct mmio {
+    struct site_key key;
+    uint64_t t_ns;
+    struct mem_value value;
+};
+
+/* Record bytes `start` to `end` - 1 of an access, which went to `place`. */
+static void record_part(struct mmio *mmio, const struct place *place, unsigned start, unsigned end)
+{
+    bool is_whole = start == 0 && end == mmio->value.size;
+
+    mmio->key.region = place->region;
+    mmio->key.address = place->phys_addr;
+    while (start < end) {
+        unsigned left = end - start;
+        unsigned size = is_whole ? left : mem_part_size(mmio->key.address, left);
+
+        size = size > 8 ? 8 : size; /* 16 bytes are two exits of 8 */
+        mmio->key.size = (uint8_t)size;
+        vcpu_access(&mmio->key, mmio->t_ns, mem_value_part(mmio->value, start, size, target.is_big_endian));
+        mmio->key.address += size;
+        start += size;
+    }
+}
+
+bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn)
+{
+    bool store = qemu_plugin_mem_is_store(info);
+    unsigned in_page = PAGE_SIZE - (vaddr & (PAGE_SIZE - 1)); /* bytes up to the page's end */
+    struct place place, next;
+    bool is_device, next_is_device = false;
+    struct mmio mmio;
+
+    if (!recorder_active()) {
+        return false;
+    }
+    is_device = find_device(&place, vcpu_index, info, vaddr, store);
+    if (in_page < ACCESS_MAX && in_page < 1u << qemu_plugin_mem_size_shift(info)) {
+        next_is_device = find_device(&next, vcpu_index, info, vaddr + in_page, store);
+    } else {
+        in_page = ACCESS_MAX;
+    }
+    if (!is_device && !next_is_device) {
+        return false;
+    }
+    mmio = (struct mmio){
+        .key = {.insn = insn,
+                .vcpu = vcpu_index,
+                .space = SPACE_MMIO,
+                .direction = store ? DIRECTION_WRITE : DIRECTION_READ},
+        .t_ns = clock_now_ns(),
+        .value = mmio_value(info),
+    };
+    if (in_page >= mmio.value.size || (is_device && next_is_device && place.region == next.region &&
+                                       place.phys_addr + in_page == next.phys_addr)) {
+        record_part(&mmio, &place, 0, mmio.value.size);
+    } else {
+        if (is_device) {
+            record_part(&mmio, &place, 0, in_page);
+        }
+        if (next_is_device) {
+            record_part(&mmio, &next, in_page, mmio.value.size);
+        }
+    }
+    if (serial_input_due(mmio.t_ns)) {
+        serial_input_feed(vcpu_index, mmio.t_ns);
+    }
+    return true;
+}
+
+void mmio_any(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
+{
+    mmio_record(vcpu_index, info, vaddr, userdata);
+}
+
+/*
+ * An element of a REP string instruction, of which a booting guest executes ten millions. If the element beside it in
+ * the same page went to RAM, it goes to RAM as well, unless the mapping may have changed since.
+ */
+void mmio_rep(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
+{
+    struct vcpu *vcpu = vcpus[vcpu_index];
+    struct ram_run *run = qemu_plugin_mem_is_store(info) ? &vcpu->stores : &vcpu->loads;
+    uint64_t mapping = vcpu_accesses();
+    bool is_ram = run->insn == userdata && run->mapping == mapping && (vaddr ^ run->vaddr) / PAGE_SIZE == 0 &&
+                  vaddr - run->vaddr + ELEMENT_MAX <= 2 * ELEMENT_MAX &&
+                  (vaddr & (PAGE_SIZE - 1)) <= PAGE_SIZE - ELEMENT_MAX;
+
+    run->vaddr = vaddr;
+    if (is_ram && target.options.mmio == MMIO_FAST) {
+        return;
+    }
+    if (!mmio_record(vcpu_index, info, vaddr, userdata)) {
+        run->insn = userdata;
+        run->mapping = mapping;
+    } else if (is_ram) { /* mmio=fast would have noticed nothing, and gone on */
+        count_fast_miss();
+        run->mapping = vcpu_accesses();
+    }
+}
+
+void mmio_remaps(unsigned int vcpu_index, void *userdata)
+{
+    (void)userdata;
+    vcpus[vcpu_index]->loads.insn = NULL;
+    vcpus[vcpu_index]->stores.insn = NULL;
+}
+
+/*
+ * PUSH, POP and their like in a block of their own: QEMU makes such a block to access a device. Those at blocks' ends
+ * have no callback, so if the stack is no RAM, mmio=fast has missed accesses, or will.
+ */
+void mmio_lone_push(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
+{
+    if (mmio_record(vcpu_index, info, vaddr, userdata)) {
+        if (target.options.mmio == MMIO_FULL) {
+            count_fast_miss();
+        } else {
+            recorder_fail("the guest's stack is in a device, which --mmio fast does not see; use --mmio full");
+        }
+    }
+}
+
+void mmio_elsewhere(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
+{
+    if (mmio_record(vcpu_index, info, vaddr, userdata)) {
+        count_fast_miss();
+    }
+}

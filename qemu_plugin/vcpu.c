@@ -1,0 +1,99 @@
+/*
+ * What is kept of each vCPU. See vcpu.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+ */
+#include "vcpu.h"
+
+#include "recorder.h"
+
+#include <dlfcn.h>
+#include <string.h>
+#include <time.h>
+
+#define QEMU_CLOCK_VIRTUAL 1
+
+struct target target;
+struct vcpu *vcpus[VCPUS_MAX];
+const char NO_NAME[] = "";
+
+static int64_t (*clock_get_ns)(int type); /* QEMU's own */
+static uint64_t started_ns;               /* without it: when time 0 was */
+static uint64_t accesses;
+
+const char *clock_init(void)
+{
+    *(void **)&clock_get_ns = dlsym(RTLD_DEFAULT, "qemu_clock_get_ns");
+    if (clock_get_ns) {
+        return "qemu_clock_get_ns";
+    }
+    started_ns = clock_now_ns();
+    return "host monotonic clock";
+}
+
+uint64_t clock_now_ns(void)
+{
+    struct timespec now;
+
+    if (clock_get_ns) {
+        return (uint64_t)clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec - started_ns;
+}
+
+void vcpu_init(unsigned int vcpu_index)
+{
+    struct vcpu *vcpu;
+    GArray *registers;
+
+    if (vcpu_index >= VCPUS_MAX || vcpus[vcpu_index]) {
+        return;
+    }
+    vcpu = g_new0(struct vcpu, 1);
+    vcpu->buffer = g_byte_array_new();
+    registers = qemu_plugin_get_registers();
+    for (guint i = 0; i < registers->len; i++) {
+        const qemu_plugin_reg_descriptor *descriptor =
+            (const void *)(registers->data + (size_t)i * g_array_get_element_size(registers));
+        const char *name = descriptor->name;
+
+        if (strcmp(name, "rax") == 0 || strcmp(name, "eax") == 0) {
+            vcpu->accumulator = descriptor->handle;
+        } else if (strcmp(name, "rdx") == 0 || strcmp(name, "edx") == 0) {
+            vcpu->dx = descriptor->handle;
+        } else if (strcmp(name, "cr0") == 0) {
+            vcpu->cr0 = descriptor->handle;
+        } else if (strcmp(name, "eflags") == 0) {
+            vcpu->eflags = descriptor->handle;
+        } else if (strcmp(name, "cs") == 0) {
+            vcpu->cs = descriptor->handle;
+        }
+    }
+    g_array_free(registers, true);
+    if (target.is_x86 && (!vcpu->accumulator || !vcpu->dx)) {
+        recorder_fail("this QEMU shows plugins no EAX and EDX");
+    }
+    vcpus[vcpu_index] = vcpu;
+}
+
+uint64_t vcpu_register(struct vcpu *vcpu, struct qemu_plugin_register *handle)
+{
+    uint64_t value = 0;
+
+    g_byte_array_set_size(vcpu->buffer, 0);
+    qemu_plugin_read_register(handle, vcpu->buffer);
+    memcpy(&value, vcpu->buffer->data, vcpu->buffer->len < 8 ? vcpu->buffer->len : 8);
+    return value;
+}
+
+void vcpu_access(const struct site_key *key, uint64_t t_ns, uint64_t value)
+{
+    __atomic_add_fetch(&accesses, 1, __ATOMIC_RELAXED);
+    recorder_access(key, t_ns, value);
+}
+
+uint64_t vcpu_accesses(void)
+{
+    return __atomic_load_n(&accesses, __ATOMIC_RELAXED);
+}

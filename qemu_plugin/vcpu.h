@@ -1,0 +1,79 @@
+/*
+ * What is kept of each vCPU, and what all the callbacks share.
+ *
+ * SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+ */
+#ifndef VMDEV_VCPU_H
+#define VMDEV_VCPU_H
+
+#include "options.h"
+#include "plugin_api.h"
+#include "sites.h"
+
+#define VCPUS_MAX 1024
+
+/* An IN whose value is still to be fetched, or an IN or OUT that may have been refused. */
+struct pending {
+    struct insn *insn; /* NULL: none */
+    uint64_t t_ns;
+    uint64_t value; /* OUT */
+    uint16_t port;
+    bool may_be_refused; /* the I/O permission bitmap decides */
+};
+
+/* An interrupt taken right after an IN or OUT that is pending: it comes after it in the trace. */
+struct held_interrupt {
+    bool held;
+    uint64_t t_ns, from_pc, to_pc;
+};
+
+/* Where a REP string instruction reads or writes RAM. */
+struct ram_run {
+    const struct insn *insn; /* NULL: it does not */
+    uint64_t vaddr;          /* of the last element */
+    uint64_t mapping;        /* device_accesses at that time */
+};
+
+/* What one vCPU is in the middle of. Only its own thread touches it. */
+struct vcpu {
+    struct qemu_plugin_register *accumulator, *dx, *cr0, *eflags, *cs;
+    GByteArray *buffer;
+    struct pending pending;
+    struct held_interrupt interrupt;
+    uint16_t string_port;  /* DX at the entry of the INS or OUTS that runs */
+    bool ins_stored;       /* INS: the dummy store of this element has been seen */
+    struct ram_run loads, stores;
+};
+
+/* What is recorded of which target. Set before the first callback. */
+struct target {
+    struct options options;
+    bool is_x86;
+    bool is_big_endian; /* its own byte order */
+};
+
+extern struct target target;
+extern struct vcpu *vcpus[VCPUS_MAX];
+
+/* A region that the plugin interface does not name; `vmdev record` does. One object: names are compared as pointers. */
+extern const char NO_NAME[];
+
+/* Make vcpus[vcpu_index], once, in the vCPU's own thread. */
+void vcpu_init(unsigned int vcpu_index);
+
+/* Only in callbacks that asked for registers. */
+uint64_t vcpu_register(struct vcpu *vcpu, struct qemu_plugin_register *handle);
+
+/* Look for the guest's clock, before anybody asks for the time. Returns its name. */
+const char *clock_init(void);
+
+/* The guest's clock, or the host's since clock_init(). */
+uint64_t clock_now_ns(void);
+
+/* Record an access of a vCPU, which may have changed what is mapped where. */
+void vcpu_access(const struct site_key *key, uint64_t t_ns, uint64_t value);
+
+/* How many accesses vCPUs have made. */
+uint64_t vcpu_accesses(void);
+
+#endif
