@@ -155,7 +155,8 @@ def record(
     log = None
     if is_verified:
         verify.refuse(qemu_command.parse_options(words), mmio)
-        guest.arguments += verify.GUEST_ARGUMENTS
+        if not pin:
+            guest.arguments += qemu_command.no_ioeventfd(qemu_command.parse_options(words))
         log = click.get_current_context().with_resource(verify.EventLog())
     if output.exists() and not force:
         raise OutputExistsError(f"{output}: exists; choose another name with -o, or overwrite it with --force")
@@ -227,10 +228,13 @@ def record(
                 )
                 if outcome.errors or outcome.reason == "qemu-died":
                     raise RecordError(f"{pin.path}: not made: {(outcome.errors or ['QEMU died in the first run'])[0]}")
-                pin.keep(identity, outcome.reason)
+                with TraceReader(first) as reader:
+                    pin.keep(identity, outcome.reason, reader.exit_count)
             writer = TraceWriter.open_existing(output)
             writer.set_meta("pin", pin.load(identity))
             writer.suspend()
+            options = [option for option in options if not option.startswith("exits=")]
+            options.append(f"exits={min(exits or pin.limit, pin.limit)}")
         outcome = run(
             [*guest.arguments, *(log.arguments if log else ())],
             options,
@@ -238,6 +242,8 @@ def record(
             pass_fds=(log.fd,) if log else (),
             replay_end=pin.ended_by if pin else None,
         )
+        if pin and outcome.reason == "exits" and (not exits or exits > pin.limit):
+            outcome.reason = "pin"
     except BaseException:
         with contextlib.suppress(TraceError):
             _discard_if_empty(output)

@@ -55,6 +55,16 @@ DEAF_BACKENDS: Final = frozenset(("none", "null", "file", "ringbuf", "memory", "
 NETWORK_OPTIONS: Final = frozenset(("netdev", "nic", "net"))
 
 
+_IMPLIED_VIRTIO: Final = ("virtio-mmio", "virtio-blk-pci", "virtio-net-pci")
+"""What a machine may have without a -device; the first has all virtio devices that are not on PCI."""
+
+_VIRTIO_PCI: Final = re.compile(
+    r"(virtio-(?:9p|balloon|blk|crypto|gpu|mem|net|rng|scsi|serial|sound|vga)|vhost-user-(?:gpu|vga))"
+    r"(-pci)?((?:-non)?-transitional)?"
+)
+"""Devices with the property ioeventfd. Others on PCI have none, and QEMU would not set it for them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One of QEMU's options: ``-name argument``."""
@@ -170,6 +180,20 @@ def complete(arguments: Sequence[str], clock: str | None, *, typed_input: bool =
         paused="S" in names,
         notes=notes,
     )
+
+
+def no_ioeventfd(options: Sequence[Option]) -> list[str]:
+    """Arguments by which a store that notifies a virtio device reaches it as any other store does.
+
+    Otherwise it ends in a file descriptor, before any trace event, and QEMU's main loop sees it at the host's pace.
+    """
+    types = dict.fromkeys(_IMPLIED_VIRTIO)
+    for option in options:
+        found = _VIRTIO_PCI.fullmatch(option.words[0]) if option.name == "device" else None
+        if found:
+            on_pci = "" if found[1].endswith("vga") else "-pci"
+            types[f"{found[1]}{on_pci}{found[3] or ''}"] = None
+    return [word for name in types for word in ("-global", f"{name}.ioeventfd=off")]
 
 
 def _last(options: Sequence[Option], name: str) -> Option | None:

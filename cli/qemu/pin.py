@@ -6,8 +6,9 @@ line that says which guest it belongs to.
 
 What QEMU demands, found with 10.0.2: each drive goes through its driver blkreplay, and writes into a temporary overlay;
 each network backend has a filter; `sleep=off` hangs; a vCPU's thread cannot wait for QEMU's monitor, so that there are
-no snapshots of the memory map between the start and the end. A replay may end before the very access that ended the
-first run: only replays are equal to each other, and so the first run is never what is recorded.
+no snapshots of the memory map between the start and the end. Where the log ends, replays differ by a few accesses: some
+stop before the very access that ended the first run. So the first run is never what is recorded, and a recording ends
+`MARGIN` accesses before the log does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Final
 
 from vmdev.replay.errors import RecordError
 
-from .command import DEAF_BACKENDS, ICOUNT_SHIFT, NETWORK_OPTIONS, Option, parse_options
+from .command import DEAF_BACKENDS, ICOUNT_SHIFT, NETWORK_OPTIONS, Option, no_ioeventfd, parse_options
 
 _DRIVES: Final = {
     "hda": "index=0,media=disk",
@@ -42,7 +43,16 @@ _DRIVES: Final = {
 _FRONT: Final = frozenset(("if", "index", "bus", "unit", "media", "id", "werror", "rerror"))
 """What of ``-drive`` concerns the guest's drive; the rest concerns the image."""
 
+_FLASH: Final = frozenset(("mtd", "pflash"))
+"""Drives that the guest reads as memory: there is nothing to pin."""
+
+_NOT_COVERED: Final = frozenset(("floppy", "sd"))
+"""Drives that QEMU waits for in its main loop. With a log before them it waits for ever; without one, their data moves
+at the host's pace."""
+
 _WORD: Final = re.compile(r"((?:[^,]|,,)+)")
+
+MARGIN: Final = 64
 
 _KIND: Final = "vmdev-pin"
 _VERSION: Final = 1
@@ -57,7 +67,9 @@ class Pin:
         self.path = path
         self.exists = path.exists()
         self.ended_by = ""
-        """Why the first run ended, once the file is made or loaded."""
+        """Why the first run ended, once the file is loaded."""
+        self.limit = 0
+        """How many accesses every replay makes, once the file is loaded."""
         self._directory = tempfile.TemporaryDirectory(prefix="vmdev-pin-")
         self._log = Path(self._directory.name) / "log"
 
@@ -85,9 +97,16 @@ class Pin:
         """`arguments` with the name of the pin instead of the log's: these are the same in each run."""
         return [word.replace(str(self._log), self.path.name) for word in arguments]
 
-    def keep(self, guest: Mapping[str, object], ended_by: str) -> None:
-        """After the first run: make the file from QEMU's log and what identifies the guest."""
-        header = json.dumps({_KIND: _VERSION, **guest, "ended_by": ended_by}).encode()
+    def keep(self, guest: Mapping[str, object], ended_by: str, accesses: int) -> None:
+        """After the first run: make the file from QEMU's log, what identifies the guest, and how the run ended.
+
+        Raises:
+            RecordError: it was too short.
+        """
+        limit = accesses if ended_by in ("exits", "duration") else accesses - MARGIN
+        if limit < 1:
+            raise RecordError(f"{self.path}: not made: the guest ended after {accesses} accesses, too few to pin")
+        header = json.dumps({_KIND: _VERSION, **guest, "ended_by": ended_by, "limit": limit}).encode()
         part = self.path.with_name(f"{self.path.name}.part")
         try:
             part.write_bytes(header + b"\n" + self._log.read_bytes())
@@ -105,6 +124,7 @@ class Pin:
             try:
                 header = json.loads(file.readline(_HEADER_LIMIT_BYTES))
                 version = header[_KIND]
+                self.ended_by, self.limit = str(header["ended_by"]), int(header["limit"])
             except (ValueError, TypeError, KeyError):
                 raise RecordError(f"{self.path}: not a pin that --pin has made{_NEITHER}") from None
             log = file.read()
@@ -112,11 +132,8 @@ class Pin:
             raise RecordError(f"{self.path}: a pin of version {version!r}, not {_VERSION}{_NEITHER}")
         for key, value in guest.items():
             if header.get(key) != value:
-                raise RecordError(
-                    f"{self.path}: pins a guest with another {key}: {json.dumps(header.get(key))}, "
-                    f"not {json.dumps(value)}{_NEITHER}"
-                )
-        self.ended_by = str(header.get("ended_by", "guest"))
+                raise RecordError(f"{self.path}: pins another guest; its {key}: {_difference(header.get(key), value)}"
+                                  f"{_NEITHER}")  # fmt: skip
         self._log.write_bytes(log)
         return {"name": self.path.name, "size": len(log), "sha256": hashlib.sha256(log).hexdigest()}
 
@@ -161,10 +178,11 @@ def rewrite(words: Sequence[str], log: str) -> list[str]:
         else:
             out += _drive(f"{_DRIVES['hda']},file={word.replace(',', ',,')}", images)
             images += 1
-    names = {option.name for option in parse_options(words)}
+    options = parse_options(words)
+    names = {option.name for option in options}
     if not names & {"nodefaults", *NETWORK_OPTIONS}:
         out += _network("nic", "user", 0)  # what QEMU does by itself
-    return [*out, "-icount", f"{icount},sleep=on,rr=replay,rrfile={log.replace(',', ',,')}"]
+    return [*out, *no_ioeventfd(options), "-icount", f"{icount},sleep=on,rr=replay,rrfile={log.replace(',', ',,')}"]
 
 
 def unpinned(options: Sequence[Option], sources: Sequence[str]) -> list[str]:
@@ -177,6 +195,15 @@ def unpinned(options: Sequence[Option], sources: Sequence[str]) -> list[str]:
     host_entropy = [o for o in options if o.name == "object" and o.words[0] in ("rng-random", "rng-egd")]
     left = {"typed input": bool(open_chardevs), "entropy": bool(host_entropy), "network": False}
     return [source for source in sources if left.get(source, True)]
+
+
+def _difference(old: object, new: object) -> str:
+    """What it was, and is not any more; of lists the first item that differs."""
+    if isinstance(old, list) and isinstance(new, list):
+        at = next((i for i, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), None)
+        at = min(len(old), len(new)) if at is None else at
+        old, new = (items[at] if at < len(items) else "no more" for items in (old, new))
+    return f"{json.dumps(old)}, not {json.dumps(new)}"
 
 
 def _checked_icount(argument: str) -> str:
@@ -198,7 +225,9 @@ def _drive(argument: str, number: int) -> list[str]:
     if values.get("driver") == "blkreplay":
         raise RecordError(f"-drive {argument}: --pin uses QEMU's record/replay itself; give the image alone")
     image = [(key, value) for key, value in parts if key not in _FRONT and key != "snapshot"]
-    if values.get("if") == "pflash":  # is read as memory; nobody waits for its writes
+    if values.get("if") in _NOT_COVERED:
+        raise RecordError(f"-drive {argument}: QEMU's record/replay does not cover this kind of drive; leave it out")
+    if values.get("if") in _FLASH:
         writable = values.get("readonly", values.get("read-only", "off")) != "on"
         kept = [*image, *((key, value) for key, value in parts if key in _FRONT)]
         return ["-drive", _joined([*kept, ("snapshot", "on")] if writable else kept)]

@@ -35,9 +35,6 @@ _CHUNK_BYTES: Final = 1 << 16
 _TAKEN: Final = ("D", "d", "trace")
 """Options of QEMU that decide what is logged, and where."""
 
-GUEST_ARGUMENTS: Final = ("-global", "virtio-pci.ioeventfd=off", "-global", "virtio-mmio.ioeventfd=off")
-"""What the guest has to be run with: otherwise a store that notifies a virtio device ends in a file descriptor, before
-any trace event."""
 
 _NO_FAULTS: Final = ("i386", "x86_64")
 """Targets whose CPU takes no exception for an access that no device accepts."""
@@ -85,7 +82,8 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._end()
-        self._file.close()
+        with contextlib.suppress(OSError):  # the disk is full
+            self._file.close()
 
     @property
     def arguments(self) -> list[str]:
@@ -134,10 +132,11 @@ def verify(path: Path, log: EventLog, *, ended_by: str) -> Agreement:
     """Compare the trace at `path` with the log of its run."""
     with TraceReader(path) as trace:
         target = str(trace.meta.get("target", ""))
-        return compare(_accesses(trace), log.events(), cut=ended_by != "guest", faults=target not in _NO_FAULTS)
+        return compare(accesses(trace), log.events(), cut=ended_by != "guest", faults=target not in _NO_FAULTS)
 
 
-def _accesses(trace: TraceReader) -> Iterator[Access | UnknownAccess]:
+def accesses(trace: TraceReader) -> Iterator[Access | UnknownAccess]:
+    """All that the trace tells of, for `compare`."""
     sites = [
         (site.vcpu, site.direction, site.address, site.size, site.region, offset)
         for site, offset in zip(trace.sites, _offsets(trace), strict=True)

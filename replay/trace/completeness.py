@@ -27,6 +27,9 @@ def find_gaps(trace: TraceReader, counts: Sequence[int] | None = None) -> list[s
         gaps.append("not closed: the recording was cut off, and its end is missing")
     if trace.meta.get("end_reason") == "qemu-died":
         gaps.append("QEMU died while it was being recorded")
+    verified = trace.meta.get("verified")
+    if verified is not None and '"complete": true' not in str(verified):
+        gaps.append(f"QEMU's own trace events of the run tell of other accesses: {verified}")
     return gaps + find_losses(trace, counts)
 
 

@@ -231,7 +231,7 @@ def main() -> None:
             if options.only in (None, guest):
                 try:
                     recording(make(directory), pairs, directory)
-                except (guests.Unavailable, RecordError) as error:
+                except (guests.UnavailableError, RecordError) as error:
                     say(f"{guest}: {error}", "skipped")
         if options.only not in (None, "replay"):
             return

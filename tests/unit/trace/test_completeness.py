@@ -26,11 +26,20 @@ def test_recording_that_was_cut_off(path: Path) -> None:
     ]
 
 
+def test_verified_recording_is_complete(trace: Path, damage: Callable[..., None]) -> None:
+    damage("""INSERT INTO meta VALUES ('verified', '{"complete": true, "lost": 0}')""")
+    assert gaps(trace) == []
+
+
 @pytest.mark.parametrize(
     ("statement", "gap"),
     [
         ("UPDATE meta SET value = 'qemu-died' WHERE key = 'end_reason'", "QEMU died while it was being recorded"),
         ("UPDATE meta SET value = 3 WHERE key = 'dropped'", "3 accesses were dropped"),
+        (
+            """INSERT INTO meta VALUES ('verified', '{"complete": false, "lost": 2}')""",
+            """QEMU's own trace events of the run tell of other accesses: {"complete": false, "lost": 2}""",
+        ),
         ("UPDATE meta SET value = 11 WHERE key = 'exits'", "the recorder counted 11 exits, but the trace holds 10"),
         ("DELETE FROM exit WHERE seq = 9", "the recorder counted 10 exits, but the trace holds 9"),
         ("UPDATE meta SET value = 3 WHERE key = 'sites'", "the recorder counted 3 sites, but the trace holds 2"),

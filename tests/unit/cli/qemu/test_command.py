@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vmdev.cli.qemu.command import DEFAULT_GUEST, ICOUNT_SHIFT, RTC_BASE, complete, parse_options
+from vmdev.cli.qemu.command import DEFAULT_GUEST, ICOUNT_SHIFT, RTC_BASE, complete, no_ioeventfd, parse_options
 from vmdev.replay.errors import RecordError
 
 
@@ -129,3 +129,21 @@ def test_standard_input_counts_only_if_something_can_come_from_it() -> None:
 
 def test_default_guest_has_no_such_source() -> None:
     assert complete(DEFAULT_GUEST, None, typed_input=False).async_sources == []
+
+
+@pytest.mark.parametrize(
+    ("device", "turned_off"),
+    [
+        ("virtio-scsi-pci,id=s", ["virtio-scsi-pci"]),
+        ("virtio-rng", ["virtio-rng-pci"]),
+        ("virtio-9p-pci-non-transitional,fsdev=f", ["virtio-9p-pci-non-transitional"]),
+        ("virtio-vga", ["virtio-vga"]),
+        ("virtio-tablet-pci", []),
+        ("virtio-blk-device,drive=d", []),
+        ("e1000", []),
+    ],
+)
+def test_ioeventfd_is_turned_off_where_there_is_such_a_property(device: str, turned_off: list[str]) -> None:
+    implied = ["virtio-mmio", "virtio-blk-pci", "virtio-net-pci"]
+    arguments = no_ioeventfd(parse_options(["-device", device]))
+    assert arguments == [w for name in [*implied, *turned_off] for w in ("-global", f"{name}.ioeventfd=off")]
