@@ -171,12 +171,11 @@ void mmio_any(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vadd
  * An element of a REP string instruction, of which a booting guest executes ten millions. If the element beside it in
  * the same page went to RAM, it goes to RAM as well, unless the mapping may have changed since.
  */
-void mmio_rep(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
+static void record_element(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn,
+                           struct ram_run *run)
 {
-    struct vcpu *vcpu = vcpus[vcpu_index];
-    struct ram_run *run = qemu_plugin_mem_is_store(info) ? &vcpu->stores : &vcpu->loads;
-    uint64_t mapping = vcpu_accesses();
-    bool is_ram = run->insn == userdata && run->mapping == mapping && (vaddr ^ run->vaddr) / PAGE_SIZE == 0 &&
+    uint64_t accesses = __atomic_load_n(&vcpu_accesses, __ATOMIC_RELAXED);
+    bool is_ram = run->insn == insn && run->accesses == accesses && (vaddr ^ run->vaddr) / PAGE_SIZE == 0 &&
                   vaddr - run->vaddr + ELEMENT_MAX <= 2 * ELEMENT_MAX &&
                   (vaddr & (PAGE_SIZE - 1)) <= PAGE_SIZE - ELEMENT_MAX;
 
@@ -184,13 +183,23 @@ void mmio_rep(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vadd
     if (is_ram && target.options.mmio == MMIO_FAST) {
         return;
     }
-    if (!mmio_record(vcpu_index, info, vaddr, userdata)) {
-        run->insn = userdata;
-        run->mapping = mapping;
+    if (!mmio_record(vcpu_index, info, vaddr, insn)) {
+        run->insn = insn;
+        run->accesses = accesses;
     } else if (is_ram) { /* mmio=fast would have noticed nothing, and gone on */
         count_fast_miss();
-        run->mapping = vcpu_accesses();
+        run->accesses = __atomic_load_n(&vcpu_accesses, __ATOMIC_RELAXED);
     }
+}
+
+void mmio_rep_load(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn)
+{
+    record_element(vcpu_index, info, vaddr, insn, &vcpus[vcpu_index]->loads);
+}
+
+void mmio_rep_store(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn)
+{
+    record_element(vcpu_index, info, vaddr, insn, &vcpus[vcpu_index]->stores);
 }
 
 void mmio_remaps(unsigned int vcpu_index, void *userdata)

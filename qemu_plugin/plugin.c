@@ -80,19 +80,20 @@ static void instrument_io(struct qemu_plugin_insn *handle, struct insn *insn)
 static void instrument_memory(struct qemu_plugin_insn *handle, const uint8_t *bytes, size_t size, bool is_last,
                               bool is_alone)
 {
-    enum insn_memory memory = target.is_x86 ? insn_memory(bytes, size) : INSN_MEMORY_ANY;
-    qemu_plugin_vcpu_mem_cb_t callback = mmio_elsewhere;
+    qemu_plugin_vcpu_mem_cb_t on_load = mmio_elsewhere, on_store = mmio_elsewhere;
     bool seen_by_fast = is_last;
+    struct insn *insn;
 
-    switch (memory) {
+    switch (target.is_x86 ? insn_memory(bytes, size) : INSN_MEMORY_ANY) {
     case INSN_MEMORY_ANY:
-        callback = is_last ? mmio_any : mmio_elsewhere;
+        on_load = on_store = is_last ? mmio_any : mmio_elsewhere;
         break;
     case INSN_MEMORY_REP:
-        callback = is_last ? mmio_rep : mmio_elsewhere;
+        on_load = is_last ? mmio_rep_load : mmio_elsewhere;
+        on_store = is_last ? mmio_rep_store : mmio_elsewhere;
         break;
     case INSN_MEMORY_PUSH:
-        callback = is_alone ? mmio_lone_push : mmio_elsewhere;
+        on_load = on_store = is_alone ? mmio_lone_push : mmio_elsewhere;
         seen_by_fast = is_alone;
         break;
     case INSN_MEMORY_BRANCH:
@@ -100,8 +101,9 @@ static void instrument_memory(struct qemu_plugin_insn *handle, const uint8_t *by
         break;
     }
     if (target.options.mmio == MMIO_FULL || (target.options.mmio == MMIO_FAST && seen_by_fast)) {
-        qemu_plugin_register_vcpu_mem_cb(handle, callback, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
-                                         describe(handle, bytes, size, NULL));
+        insn = describe(handle, bytes, size, NULL);
+        qemu_plugin_register_vcpu_mem_cb(handle, on_load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, insn);
+        qemu_plugin_register_vcpu_mem_cb(handle, on_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, insn);
     }
 }
 

@@ -15,11 +15,11 @@
 
 struct target target;
 struct vcpu *vcpus[VCPUS_MAX];
+uint64_t vcpu_accesses;
 const char NO_NAME[] = "";
 
 static int64_t (*clock_get_ns)(int type); /* QEMU's own */
 static uint64_t started_ns;               /* without it: when time 0 was */
-static uint64_t accesses;
 
 const char *clock_init(void)
 {
@@ -89,11 +89,6 @@ uint64_t vcpu_register(struct vcpu *vcpu, struct qemu_plugin_register *handle)
 
 void vcpu_access(const struct site_key *key, uint64_t t_ns, uint64_t value)
 {
-    __atomic_add_fetch(&accesses, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&vcpu_accesses, 1, __ATOMIC_RELAXED);
     recorder_access(key, t_ns, value);
-}
-
-uint64_t vcpu_accesses(void)
-{
-    return __atomic_load_n(&accesses, __ATOMIC_RELAXED);
 }

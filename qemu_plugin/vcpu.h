@@ -31,7 +31,7 @@ struct held_interrupt {
 struct ram_run {
     const struct insn *insn; /* NULL: it does not */
     uint64_t vaddr;          /* of the last element */
-    uint64_t mapping;        /* device_accesses at that time */
+    uint64_t accesses;       /* vcpu_accesses at that time */
 };
 
 /* What one vCPU is in the middle of. Only its own thread touches it. */
@@ -54,6 +54,7 @@ struct target {
 
 extern struct target target;
 extern struct vcpu *vcpus[VCPUS_MAX];
+extern uint64_t vcpu_accesses; /* how many accesses vCPUs have made */
 
 /* A region that the plugin interface does not name; `vmdev record` does. One object: names are compared as pointers. */
 extern const char NO_NAME[];
@@ -72,8 +73,5 @@ uint64_t clock_now_ns(void);
 
 /* Record an access of a vCPU, which may have changed what is mapped where. */
 void vcpu_access(const struct site_key *key, uint64_t t_ns, uint64_t value);
-
-/* How many accesses vCPUs have made. */
-uint64_t vcpu_accesses(void);
 
 #endif

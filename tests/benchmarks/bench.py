@@ -154,11 +154,11 @@ def recording(guest: Guest, pairs: int, directory: Path) -> None:
         return "-plugin", f"{find_plugin(qemu)},trace={trace},mmio={mmio}"
 
     events = [word for event in EVENTS for word in ("-trace", event)]
-    plain, full, logged, fast = in_turn(
+    full, logged, plain, fast = in_turn(  # what is compared first, side by side
         pairs,
-        run("plain"),
         run("full", *plugin("full")),
         run("logged", *events, "-D", str(log)),
+        run("plain"),
         run("fast", *plugin("fast")),
     )
     with TraceReader(trace) as reader:
