@@ -178,6 +178,17 @@ enum insn_memory insn_memory(const uint8_t *bytes, size_t size)
     }
 }
 
+/* Of the opcodes 0F 01, by ModR/M: LMSW (/6); INVLPG (/7) of memory; VMCALL to VMXOFF; the SVM instructions. */
+static bool group_7_remaps(uint8_t modrm)
+{
+    unsigned reg = modrm >> 3 & 7;
+
+    if (reg == 6) {
+        return true;
+    }
+    return modrm < 0xc0 ? reg == 7 : (modrm >= 0xc1 && modrm <= 0xc4) || reg == 3;
+}
+
 bool insn_remaps(const uint8_t *bytes, size_t size)
 {
     bool rep;
@@ -208,7 +219,8 @@ bool insn_remaps(const uint8_t *bytes, size_t size)
         return false;
     }
     switch (bytes[at + 1]) {
-    case 0x01: /* LMSW (/6), INVLPG (/7); the VMX and SVM instructions, too, are encoded here */
+    case 0x01:
+        return left > 2 && group_7_remaps(bytes[at + 2]);
     case 0x22: /* MOV CRn */
     case 0x30: /* WRMSR */
     case 0xaa: /* RSM */

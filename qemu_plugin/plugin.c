@@ -336,7 +336,7 @@ PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *in
         return -1;
     }
     map_watch_start(target.options.control_fd);
-    if (!recorder_start(&target.options)) {
+    if (!recorder_start(&target.options, clock_now_ns)) {
         return -1;
     }
     if (target.options.control_fd >= 0 && !orphan_watch(target.options.control_fd)) {

@@ -42,6 +42,7 @@ struct fact {
 
 static struct {
     struct options options;
+    uint64_t (*now_ns)(void); /* the guest's clock */
     struct exit_queue queue;
     struct trace_writer *writer;
     pthread_t thread;
@@ -49,6 +50,7 @@ static struct {
     struct counters counters;
     uint64_t part_end;  /* when so many exits are recorded, the next one goes into another file; 0: never */
     uint64_t last_t_ns; /* of the last access */
+    bool limit_told;
     struct fact facts[FACTS_MAX];
     size_t n_facts;
     /* Read without the lock; only ever set: */
@@ -181,6 +183,42 @@ static bool write_batch(const struct item *batch, size_t n)
     return trace_writer_append(recorder.writer, batch + written, n - written);
 }
 
+/* With the lock held. The first limit is why the recording ends. */
+static void tell_limit(const char *which)
+{
+    if (!recorder.limit_told) {
+        recorder.limit_told = true;
+        tell("limit", which);
+    }
+}
+
+/* With the lock held. */
+static void reach_limit(const char *which)
+{
+    __atomic_store_n(&recorder.stopped, true, __ATOMIC_RELAXED);
+    tell_limit(which);
+}
+
+static bool in_time(uint64_t t_ns)
+{
+    return recorder.options.until_ns == 0 || t_ns < recorder.options.until_ns;
+}
+
+/*
+ * A guest need not make an access after the limit of time for its recording to end. Only `vmdev record` is told: an
+ * access from before the limit may still be on its way here, and is recorded whatever the host's timing.
+ */
+static void watch_time(void)
+{
+    if (recorder.options.until_ns && !in_time(recorder.now_ns())) {
+        pthread_mutex_lock(&recorder.queue.lock);
+        if (recorder_active()) {
+            tell_limit("duration");
+        }
+        pthread_mutex_unlock(&recorder.queue.lock);
+    }
+}
+
 /* All of SQLite's work is done here, where signals are blocked: a file beyond `ulimit -f` is an error, not SIGXFSZ. */
 static void *write_all(void *unused)
 {
@@ -201,6 +239,9 @@ static void *write_all(void *unused)
             exit_queue_discard(&recorder.queue);
             break;
         }
+        if (!closed) {
+            watch_time();
+        }
     }
     if (!__atomic_load_n(&recorder.failed, __ATOMIC_RELAXED)) {
         struct counters counters;
@@ -218,13 +259,14 @@ static void *write_all(void *unused)
     return NULL;
 }
 
-bool recorder_start(const struct options *options)
+bool recorder_start(const struct options *options, uint64_t (*now_ns)(void))
 {
     sigset_t all, before;
     char *error;
     int status;
 
     recorder.options = *options;
+    recorder.now_ns = now_ns;
     recorder.part_end = options->rotate;
     recorder.writer = trace_writer_open(options->trace, &error);
     if (!recorder.writer) {
@@ -246,12 +288,6 @@ bool recorder_start(const struct options *options)
         return false;
     }
     return true;
-}
-
-static void reach_limit(const char *which)
-{
-    __atomic_store_n(&recorder.stopped, true, __ATOMIC_RELAXED);
-    tell("limit", which);
 }
 
 /* With the lock held, and the place reserved. */
@@ -375,14 +411,14 @@ void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value)
     const struct options *options = &recorder.options;
     bool to_marker = markers_take(key);
 
-    if (map_watch_access(key, t_ns, value) && recorder_active()) {
+    if (map_watch_access(key, t_ns, value) && in_time(t_ns) && recorder_active()) {
         ask_for_snapshot();
     }
     pthread_mutex_lock(&recorder.queue.lock);
-    push_marks(options->until_ns && options->until_ns < t_ns ? options->until_ns : t_ns);
+    push_marks(in_time(t_ns) ? t_ns : options->until_ns);
     /* A new site and its first exit must not be parted. */
     exit_queue_reserve(&recorder.queue, 3 + (to_marker ? key->size : 0));
-    if (recorder_active() && options->until_ns && t_ns >= options->until_ns) {
+    if (recorder_active() && !in_time(t_ns)) {
         reach_limit("duration");
     }
     if (recorder_active()) {
@@ -405,9 +441,11 @@ void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value)
 void recorder_event_at(int vcpu, uint64_t t_ns, const char *kind, const char *detail)
 {
     pthread_mutex_lock(&recorder.queue.lock);
-    push_marks(t_ns);
-    exit_queue_reserve(&recorder.queue, 1);
-    push_event(vcpu, t_ns, kind, detail);
+    if (in_time(t_ns)) {
+        push_marks(t_ns);
+        exit_queue_reserve(&recorder.queue, 1);
+        push_event(vcpu, t_ns, kind, detail);
+    }
     pthread_mutex_unlock(&recorder.queue.lock);
 }
 
@@ -430,7 +468,7 @@ void recorder_interrupt(unsigned int vcpu, uint64_t t_ns, uint64_t from_pc, uint
     *interrupt = (struct interrupt){.t_ns = t_ns, .vcpu = vcpu, .from_pc = from_pc, .to_pc = to_pc};
     pthread_mutex_lock(&recorder.queue.lock);
     exit_queue_reserve(&recorder.queue, 1);
-    if (recorder_active() && filter_wants_time(t_ns)) {
+    if (recorder_active() && in_time(t_ns) && filter_wants_time(t_ns)) {
         exit_queue_push(&recorder.queue, (struct item){.kind = ITEM_INTERRUPT, .interrupt = interrupt});
         recorder.counters.interrupts++;
     } else {
@@ -479,6 +517,9 @@ void recorder_finish(void)
     /* If QEMU ends by exit(), vCPU threads still run: nothing of theirs may follow, and they go on using the lock, so
        the queue is not destroyed. */
     pthread_mutex_lock(&recorder.queue.lock);
+    if (recorder.limit_told && recorder.options.until_ns && recorder_active()) { /* by watch_time() */
+        push_marks(recorder.options.until_ns);
+    }
     push_unfinished_marker();
     __atomic_store_n(&recorder.stopped, true, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&recorder.queue.lock);

@@ -10,8 +10,11 @@
 #include "options.h"
 #include "sites.h"
 
-/* Opens the trace and starts the writer. Returns false after a message on stderr. */
-bool recorder_start(const struct options *options);
+/*
+ * Opens the trace and starts the writer. Returns false after a message on stderr. If there is a limit of time, `now_ns`
+ * tells the guest's, in the writer's thread.
+ */
+bool recorder_start(const struct options *options, uint64_t (*now_ns)(void));
 
 /* Record one access. `value` is masked to key->size. */
 void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value);

@@ -37,6 +37,10 @@ _PIECES_OF_ONE_IN: Final = 4
 
 _APIC: Final = "apic-msi"
 _APIC_REGISTERS: Final = 0xFF0
+_GICV2M: Final = "gicv2m"
+_GICV2M_PAGE: Final = 0xFFF
+_GICV2M_SETSPI_NS: Final = 0x040
+_LSI_RAM: Final = "lsi-ram"
 
 
 class Access(NamedTuple):
@@ -51,6 +55,8 @@ class Access(NamedTuple):
     region: str
     offset: int
     """`address` within the region, as the region map has it; the address itself where nothing is mapped."""
+    elsewhere: tuple[int, ...] = ()
+    """The other addresses at which the region map has the same place of a region of this name."""
 
 
 class UnknownAccess(NamedTuple):
@@ -82,8 +88,8 @@ class Agreement:
     regions: dict[str, Counter[str]] = field(default_factory=dict)
     """Recorded accesses by region, and there by the rule that explains each; see `compare`."""
     others: Counter[str] = field(default_factory=Counter)
-    """Events that are explained without a recorded access: "interrupt", "faulted", "after the end", and the kinds of
-    `UnknownAccess`."""
+    """Events that are explained without a recorded access: "interrupt", "script", "faulted", "after the end", and the
+    kinds of `UnknownAccess`."""
     unexplained: list[Access] = field(default_factory=list)
     """Recorded accesses of which QEMU tells nothing, or something else."""
     lost: list[OpsEvent] = field(default_factory=list)
@@ -135,16 +141,23 @@ def compare(
       addresses (``access_with_adjusted_size`` in QEMU's system/memory.c, ``int_ld_mmio_beN`` in accel/tcg/cputlb.c).
     - widened: the device implements wider accesses only; the guest's is a part of what it saw.
     - swapped: as these, for a device or an instruction (MOVBE) of the other byte order.
-    - aliased: as these, for a region that is mapped through an alias; the event has the address within the region
-      (``memory_region_to_absolute_addr`` does not know the alias).
+    - aliased: as these, for a region that is mapped through an alias; the event has the address within the region, or
+      where it is mapped itself (``memory_region_to_absolute_addr`` does not know the alias): an RTL8139's registers
+      are at ports, and their alias is in memory. Two devices of one name could be taken for each other.
     - refused: no device is there, or it does not accept this size; a read gives 0 (``memory_region_access_valid``).
 
-    Three kinds of events are nobody's access:
+    Four kinds of events are nobody's access. The first two are a device's own: it makes them in the CPU's thread if it
+    reacts to an access, or to a timer under icount, and QEMU then takes them for the CPU's. An access that was recorded
+    is paired all the same. If the guest made such an access and the recorder lost it, it would be counted as the
+    device's: of these, this comparison proves nothing.
 
     - interrupt: on x86 a device raises an interrupt by a write to the local APIC's page where no register is
-      (``apic_mem_write``: offset 0 to 15 of a page). It does so in the CPU's thread if it reacts to an access, or to a
-      timer under icount, and QEMU then takes it for the CPU's. The guest itself has no reason to write there; if it
-      did, and the recorder lost that, this comparison would not notice.
+      (``apic_mem_write``: offset 0 to 15 of a page), on Arm by one to the GICv2m's register SETSPI_NS (offset 0x040).
+      A guest has no reason to write there, unless it tests the interrupts themselves.
+    - script: the LSI 53C895A reads its SCRIPTS, and what they load, from its own RAM, and what they store there is
+      known by the fetch before it: the second word of STORE is the address. A guest has little reason to read there:
+      Linux's driver writes it, and reads only to learn where it is and how far a script got. A guest's own writes are
+      not excused.
     - faulted (`faults`): where the CPU takes an exception for an access that no device accepts, the access has no value
       and is not recorded; a fetch of an instruction is not either.
     - after the end (`cut`): the recording was ended by a limit, and the guest went on until QEMU was stopped. It
@@ -157,13 +170,24 @@ def compare(
 
 class _Comparison:
     def __init__(self, events: Iterable[OpsEvent], cut: bool, faults: bool) -> None:
-        self._events = enumerate(events)
+        self._events = self._number(events)
+        self._stored: set[int] = set()  # the numbers of what an LSI's scripts have stored in its RAM
         self._ahead: dict[int, deque[tuple[int, OpsEvent]]] = {REFUSED: deque()}
         self._ended = False
         self._last_used = -1
         self._cut = cut
         self._faults = faults
         self._agreement = Agreement()
+
+    def _number(self, events: Iterable[OpsEvent]) -> Iterator[tuple[int, OpsEvent]]:
+        before: dict[int, OpsEvent] = {}  # by CPU
+        for number, event in enumerate(events):
+            last = before.get(event.cpu, event)
+            fetch = (last.direction, last.region, last.value)
+            if (event.direction, event.region) == ("w", _LSI_RAM) and fetch == ("r", _LSI_RAM, event.address):
+                self._stored.add(number)
+            before[event.cpu] = event
+            yield number, event
 
     def run(self, accesses: Iterable[Access | UnknownAccess]) -> Agreement:
         for access in accesses:
@@ -201,9 +225,9 @@ class _Comparison:
                 return rule
         if self._take_refusal(access):
             return "refused"
-        while ahead and _is_interrupt(ahead[0][1]):
+        while ahead and (kind := self._made_by_device(*ahead[0])):  # an LSI's script may read 10,000 words in a row
             ahead.popleft()
-            self._agreement.others["interrupt"] += 1
+            self._agreement.others[kind] += 1
             self._fill(access.vcpu)
             rule, used = _pair(access, ahead, 0) if ahead else (None, 0)
             if rule:
@@ -213,7 +237,7 @@ class _Comparison:
             rule, used = _pair(access, ahead, start)
             if rule:
                 for _ in range(start):
-                    self._lose(ahead.popleft()[1])
+                    self._lose(*ahead.popleft())
                 self._use(ahead, used)
                 return rule
         return None
@@ -223,11 +247,24 @@ class _Comparison:
             number, _ = ahead.popleft()
             self._last_used = max(self._last_used, number)
 
-    def _lose(self, event: OpsEvent) -> None:
-        if _is_interrupt(event):
-            self._agreement.others["interrupt"] += 1
+    def _lose(self, number: int, event: OpsEvent) -> None:
+        if kind := self._made_by_device(number, event):
+            self._agreement.others[kind] += 1
         else:
             self._agreement.lost.append(event)
+
+    def _made_by_device(self, number: int, event: OpsEvent) -> str | None:
+        """What a device made this access for, if it did; see `compare`."""
+        if event.cpu == REFUSED:
+            return None
+        if event.region == _LSI_RAM and (event.direction == "r" or number in self._stored):
+            return "script"
+        if event.direction == "w" and (
+            (event.region == _APIC and not event.address & _APIC_REGISTERS)
+            or (event.region == _GICV2M and event.address & _GICV2M_PAGE == _GICV2M_SETSPI_NS)
+        ):
+            return "interrupt"
+        return None
 
     def _take_refusal(self, access: Access) -> bool:
         """Whether the log says that nobody accepted `access`. Its lines know no CPU: the order is not exact."""
@@ -263,8 +300,12 @@ class _Comparison:
         for number, event in self._events:
             self._ahead.setdefault(event.cpu, deque()).append((number, event))
         for cpu, ahead in self._ahead.items():
-            rest = [(number, event) for number, event in ahead if not _is_interrupt(event)]
-            self._agreement.others["interrupt"] += len(ahead) - len(rest)
+            rest = []
+            for number, event in ahead:
+                if kind := self._made_by_device(number, event):
+                    self._agreement.others[kind] += 1
+                else:
+                    rest.append((number, event))
             if cpu == REFUSED and self._faults:
                 self._agreement.others["faulted"] += len(rest)
                 continue
@@ -275,16 +316,14 @@ class _Comparison:
         self._agreement.others += Counter()  # leaves out what is zero
 
 
-def _is_interrupt(event: OpsEvent) -> bool:
-    return event.region == _APIC and event.direction == "w" and not event.address & _APIC_REGISTERS
-
-
 def _pair(access: Access, ahead: deque[tuple[int, OpsEvent]], start: int) -> tuple[str | None, int]:
     """The rule that pairs `access` with the events from `ahead[start]` on, and their number."""
     rule, used = _pair_at(access.address, access, ahead, start)
-    if rule is None and access.offset != access.address and ahead[start][1].region == access.region:
-        rule, used = _pair_at(access.offset, access, ahead, start)
-        rule = rule and "aliased"
+    if rule is None and ahead[start][1].region == access.region:
+        for address in (access.offset, *access.elsewhere):
+            rule, used = _pair_at(address, access, ahead, start) if address != access.address else (None, 0)
+            if rule:
+                return "aliased", used
     return rule, used
 
 

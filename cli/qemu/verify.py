@@ -138,33 +138,43 @@ def verify(path: Path, log: EventLog, *, ended_by: str) -> Agreement:
 def accesses(trace: TraceReader) -> Iterator[Access | UnknownAccess]:
     """All that the trace tells of, for `compare`."""
     sites = [
-        (site.vcpu, site.direction, site.address, site.size, site.region, offset)
-        for site, offset in zip(trace.sites, _offsets(trace), strict=True)
+        (site.vcpu, site.direction, site.address, site.size, site.region, *place)
+        for site, place in zip(trace.sites, _places(trace), strict=True)
     ]
     unknown = list(_unknown_accesses(trace))[::-1]
     for rows in trace.exits():
         for seq, _, site, value in rows:
             while unknown and unknown[-1].seq <= seq:
                 yield unknown.pop()
-            vcpu, direction, address, size, region, offset = sites[site]
-            yield Access(seq, vcpu, direction, address, size, value & U64_MASK, region, offset)
+            vcpu, direction, address, size, region, offset, elsewhere = sites[site]
+            yield Access(seq, vcpu, direction, address, size, value & U64_MASK, region, offset, elsewhere)
     yield from reversed(unknown)
 
 
-def _offsets(trace: TraceReader) -> Iterator[int]:
-    """For each site, its address within its region."""
-    maps: dict[tuple[str, str], list[Region]] = {}
+def _places(trace: TraceReader) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """For each site, its address within its region, and where else this is mapped."""
+    maps: dict[str, list[Region]] = {}
     for region in trace.regions:
-        maps.setdefault((region.space, region.name), []).append(region)
+        maps.setdefault(region.name, []).append(region)
     for site in trace.sites:
-        yield next(
+        regions = maps.get(site.region, [])
+        offset = next(
             (
                 site.address - region.first + region.offset
-                for region in reversed(maps.get((site.space, site.region), []))
-                if region.first <= site.address <= region.last
+                for region in reversed(regions)
+                if region.space == site.space and region.first <= site.address <= region.last
             ),
-            site.address,
+            None,
         )
+        if offset is None:
+            yield site.address, ()
+            continue
+        addresses = {
+            region.first + offset - region.offset
+            for region in regions
+            if 0 <= offset - region.offset <= region.last - region.first
+        }
+        yield offset, tuple(sorted(addresses - {site.address}))
 
 
 def _unknown_accesses(trace: TraceReader) -> Iterator[UnknownAccess]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bare_metal import X86, build
 from vmdev.cli.qemu import verify
 from vmdev.cli.qemu.command import DEFAULT_GUEST
 from vmdev.cli.qemu.ops_events import EVENTS, LOG_ITEMS, Access, compare, parse_events
@@ -144,6 +145,20 @@ def test_ends_at_the_given_time_of_the_guest(vmdev: Vmdev, recorded: Path, tmp_p
     assert rows(short, "SELECT count(*) FROM exit") == rows(
         recorded, "SELECT count(*) FROM access WHERE t_ns < 10000000"
     )
+
+
+def test_ends_at_the_given_time_of_a_guest_that_is_quiet(vmdev: Vmdev, tmp_path: Path) -> None:
+    """Its only access comes first; then it runs in a circle."""
+    path = tmp_path / "t.db"
+    guest = build("quiet.S", tmp_path, X86)
+    command = ("qemu-system-x86_64", "-M", "pc", "-nodefaults", "-display", "none", "-bios", str(guest.image))
+    done = vmdev("record", "-o", path, "--duration", "100ms", "--", *command, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert rows(path, "SELECT address, value FROM access") == [("0x80", "0x10")]
+    assert rows(path, "SELECT value FROM meta WHERE key IN ('closed', 'end_reason') ORDER BY key") == [
+        (1,),
+        ("duration",),
+    ]
 
 
 def test_a_killed_qemu_leaves_a_readable_unclosed_trace(recorded: Path, tmp_path: Path) -> None:

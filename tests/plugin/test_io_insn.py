@@ -404,6 +404,8 @@ def test_what_may_reach_a_device(decoder: Decoder, text: str) -> None:
         "44 0f 22 c0",  # mov %rax, %cr8
         "0f 01 38",  # invlpg (%eax)
         "0f 01 f0",  # lmsw %ax
+        "0f 01 30",  # lmsw (%eax)
+        "0f 01 c2",  # vmlaunch
         "0f 01 d8",  # vmrun
         "0f 01 df",  # invlpga
         "66 0f 38 82 00",  # invpcid
@@ -423,6 +425,24 @@ def test_what_changes_mappings(decoder: Decoder, text: str) -> None:
     assert decoder.remaps(bytes.fromhex(text))
 
 
-@pytest.mark.parametrize("text", ["", "0f", "0f 38", "ff", "0f 20 d8", "0f 32", "90", "f3 a5", "ff 10", "0f 38 00 00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0f",
+        "0f 01",
+        "0f 01 f8",
+        "0f 01 ca",
+        "0f 01 10",
+        "0f 38",
+        "ff",
+        "0f 20 d8",
+        "0f 32",
+        "90",
+        "f3 a5",
+        "ff 10",
+        "0f 38 00 00",
+    ],
+)
 def test_what_leaves_mappings_alone(decoder: Decoder, text: str) -> None:
     assert not decoder.remaps(bytes.fromhex(text))

@@ -49,7 +49,7 @@ static void a_million_accesses_need_no_memory(void)
     size_t before, after;
 
     remove_trace();
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     access_devices(WARM_UP);
     sleep_ms(500); /* the writer is done: its events are freed, its caches filled */
     before = allocated_bytes();

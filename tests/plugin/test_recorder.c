@@ -19,6 +19,18 @@
 
 static int control = -1; /* `vmdev record`'s end of the control socket */
 
+static uint64_t guest_clock_ns;
+
+static uint64_t guest_now_ns(void)
+{
+    return __atomic_load_n(&guest_clock_ns, __ATOMIC_RELAXED);
+}
+
+static void set_guest_clock(uint64_t t_ns)
+{
+    __atomic_store_n(&guest_clock_ns, t_ns, __ATOMIC_RELAXED);
+}
+
 static struct options options_for(const char *trace)
 {
     return (struct options){.trace = trace, .control_fd = -1};
@@ -48,7 +60,7 @@ static const char *told(void)
 static void start(const struct options *options)
 {
     remove_trace();
-    CHECK(recorder_start(options));
+    CHECK(recorder_start(options, guest_now_ns));
 }
 
 /* The trace is made first, with a condition under which SQLite refuses an exit. */
@@ -64,7 +76,7 @@ static void start_with_trigger(const struct options *options, const char *when, 
     snprintf(text, sizeof(text),
              "CREATE TRIGGER refuse BEFORE INSERT ON exit WHEN %s BEGIN SELECT RAISE(ABORT, '%s'); END", when, message);
     sql(text);
-    CHECK(recorder_start(options));
+    CHECK(recorder_start(options, guest_now_ns));
 }
 
 static struct insn *insn_at(uint64_t pc)
@@ -296,7 +308,7 @@ static void a_trace_that_cannot_be_opened_is_refused(void)
     const char *message;
 
     begin_capture();
-    CHECK(!recorder_start(&options));
+    CHECK(!recorder_start(&options, guest_now_ns));
     message = end_capture();
     CHECK_CONTAINS(message, "no-such-directory/trace.db");
     CHECK_CONTAINS(message, "unable to open database file");
@@ -352,6 +364,62 @@ static void the_limit_of_time_ends_before_it(void)
     CHECK_STR(told(), "limit duration\n");
     CHECK_STR(ask("SELECT max(t_ns) FROM access"), "999");
     CHECK_STR(fact("exits"), "10");
+}
+
+static void await_limit(void)
+{
+    double began = seconds_now();
+    const char *text;
+
+    while (!*(text = told())) {
+        CHECK(seconds_now() - began < 10);
+        sleep_ms(5);
+    }
+    CHECK_STR(text, "limit duration\n");
+}
+
+static void the_limit_of_time_ends_a_guest_that_makes_no_more_accesses(void)
+{
+    struct options options = with_control();
+
+    options.until_ns = 1000;
+    CHECK(markers_add("995:before"));
+    CHECK(markers_add("1001:never"));
+    start(&options);
+    access_ports(990, 3);
+    set_guest_clock(999);
+    sleep_ms(3 * WRITER_TIMEOUT_MS);
+    CHECK_STR(told(), "");
+    set_guest_clock(1000);
+    await_limit();
+    recorder_finish();
+    CHECK_STR(told(), "");
+    CHECK_STR(fact("exits"), "3");
+    CHECK_STR(ask("SELECT seq, t_ns, detail FROM event"), "3|995|before");
+    CHECK_STR(fact("marks_left"), "1");
+}
+
+static void what_is_recorded_does_not_depend_on_when_the_limit_of_time_is_noticed(void)
+{
+    struct options options = with_control();
+
+    options.until_ns = 1000;
+    start(&options);
+    access_ports(990, 1);
+    set_guest_clock(2000);
+    await_limit();
+    access_ports(999, 1); /* was on its way */
+    recorder_interrupt(0, 999, 1, 2);
+    recorder_event_at(0, 999, "serial-input", "41");
+    recorder_interrupt(0, 1000, 1, 2);
+    recorder_event_at(0, 1000, "serial-input", "42");
+    access_ports(1000, 1);
+    CHECK(!recorder_active());
+    recorder_finish();
+    CHECK_STR(told(), "");
+    CHECK_STR(ask("SELECT t_ns FROM access"), "990 999");
+    CHECK_STR(ask("SELECT detail FROM event"), "41");
+    CHECK_STR(fact("interrupts"), "1");
 }
 
 struct vcpu_thread {
@@ -559,6 +627,8 @@ int main(void)
     RUN(the_writer_takes_no_signals);
     RUN(the_limit_of_exits_is_exact);
     RUN(the_limit_of_time_ends_before_it);
+    RUN(the_limit_of_time_ends_a_guest_that_makes_no_more_accesses);
+    RUN(what_is_recorded_does_not_depend_on_when_the_limit_of_time_is_noticed);
     RUN(the_limit_of_exits_is_exact_with_several_vcpus);
     RUN(several_vcpus_lose_nothing_and_sites_come_first);
     RUN(what_comes_during_the_end_is_recorded_whole_or_not_at_all);

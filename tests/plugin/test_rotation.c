@@ -92,7 +92,7 @@ static void what_is_left_out_is_counted(void)
     struct options options = new_options();
 
     CHECK(filter_add_address("pio:0x71-0x71"));
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     for (uint64_t i = 0; i < 10; i++) {
         access_port(0x100, 0x70 + i % 2, i, DIRECTION_READ);
     }
@@ -106,7 +106,7 @@ static void without_a_filter_nothing_is_said_of_it(void)
 {
     struct options options = new_options();
 
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     recorder_finish();
     CHECK_STR(ask("SELECT count(*) FROM meta WHERE key = 'excluded'"), "0");
 }
@@ -117,7 +117,7 @@ static void the_limit_counts_what_is_recorded(void)
 
     CHECK(filter_add_address("pio:0x71-0x71"));
     options.exits = 2;
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     for (uint64_t i = 0; i < 3; i++) {
         access_port(0x100, 0x70, i, DIRECTION_READ);
     }
@@ -139,7 +139,7 @@ static void markers_are_gathered_from_what_is_left_out(void)
     CHECK(filter_add_address("pio:0x71-0x71"));
     CHECK(markers_set_port("pio:0x2f0"));
     CHECK(markers_add("5:due"));
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     access_port(0x100, 0x2f0, 'A', DIRECTION_WRITE);
     access_port(0x100, 0x2f0, '\n', DIRECTION_WRITE);
     recorder_finish();
@@ -152,7 +152,7 @@ static void before_the_window_there_is_nothing_but_events(void)
     struct options options = new_options();
 
     filter_set_from(100);
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     recorder_event(0, "reset", "");
     access_port(0x100, 0x70, 99, DIRECTION_READ);
     recorder_interrupt(0, 99, 1, 2);
@@ -183,7 +183,7 @@ static void devices_are_found_again_when_they_have_moved(void)
 
     CHECK(filter_add_device("acpi-tmr"));
     map_watch_start(options.control_fd);
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     access_port(0x100, 0x608, 1, DIRECTION_READ);
     map_watch_reset();
     CHECK_EQ(pthread_create(&thread, NULL, answer_request, NULL), 0);
@@ -200,7 +200,7 @@ static void a_ring_counts_what_it_has_dropped(void)
     struct options options = new_options();
 
     options.ring = 10;
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     for (uint64_t i = 0; i < 1000; i++) {
         access_port(i, 0x70, i, DIRECTION_READ);
     }
@@ -217,7 +217,7 @@ static void each_file_has_so_many_exits(void)
     struct options options = new_options();
 
     options.rotate = 10;
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     for (uint64_t i = 0; i < 20; i++) {
         access_port(i / 2, 0x70, i, i % 5 ? DIRECTION_READ : DIRECTION_WRITE);
     }
@@ -249,7 +249,7 @@ static void no_file_is_empty(void)
     struct options options = new_options();
 
     options.rotate = 10;
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     for (uint64_t i = 0; i < 20; i++) {
         access_port(0, 0x70, i, DIRECTION_READ);
     }
@@ -264,7 +264,7 @@ static void excluded_accesses_count_for_the_file_of_their_time(void)
 
     CHECK(filter_add_address("pio:0x71-0x71"));
     options.rotate = 2;
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     for (uint64_t i = 0; i < 9; i++) {
         access_port(0, i % 3 ? 0x71 : 0x70, i, DIRECTION_READ);
     }
@@ -288,7 +288,7 @@ static void several_vcpus_lose_nothing_between_files(void)
     pthread_t threads[THREADS];
 
     options.rotate = 777;
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     for (uintptr_t i = 0; i < THREADS; i++) {
         CHECK_EQ(pthread_create(&threads[i], NULL, run_vcpu, (void *)i), 0);
     }
@@ -311,7 +311,7 @@ static void a_file_in_the_way_ends_the_recording(void)
     fclose(file);
     options.rotate = 10;
     begin_capture();
-    CHECK(recorder_start(&options));
+    CHECK(recorder_start(&options, NULL));
     for (uint64_t i = 0; i < 1000; i++) {
         access_port(0, 0x70, i, DIRECTION_READ);
     }

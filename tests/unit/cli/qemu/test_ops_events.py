@@ -107,6 +107,16 @@ def test_pieces_have_to_fit(events: list[OpsEvent]) -> None:
     assert not compare([access("w", 0x70, 2, 0x1234)], events).complete
 
 
+def test_alias_of_a_region_that_is_mapped_itself() -> None:
+    """An RTL8139's registers, through memory; QEMU tells of the port."""
+    recorded = access("r", 0xFE02003E, 2, 5, "rtl8139", offset=0x3E)._replace(elsewhere=(0xD03E,))
+    agreement = compare([recorded], [event("r", 0xD03E, 2, 5, "rtl8139")])
+    assert agreement.complete
+    assert agreement.rules == {"aliased": 1}
+    for other in (event("r", 0xD040, 2, 5, "rtl8139"), event("r", 0xD03E, 2, 5), event("r", 0xD03E, 2, 6, "rtl8139")):
+        assert not compare([recorded], [other]).complete
+
+
 def test_alias_explains_only_its_own_region() -> None:
     recorded = access("r", 0x4010000002, 2, 8, offset=2)
     assert not compare([recorded], [event("r", 2, 2, 8, "other")]).complete
@@ -128,6 +138,90 @@ def test_interrupt_of_a_device_is_nobodys_access() -> None:
 @pytest.mark.parametrize("other", [event("w", APIC | 0xB0, 4, 0, "apic-msi"), event("r", APIC, 4, 0, "apic-msi")])
 def test_access_to_the_apic_is_no_interrupt(other: OpsEvent) -> None:
     assert compare([], [other]).lost == [other]
+
+
+DOORBELL = 0x8020040
+
+
+def test_interrupt_through_gicv2m_is_nobodys_access() -> None:
+    doorbell = event("w", DOORBELL, 4, 83, "gicv2m")
+    agreement = compare([access("r", 1, 1, 1)], [doorbell, event("r", 1, 1, 1), doorbell])
+    assert agreement.complete
+    assert agreement.others == {"interrupt": 2}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event("r", DOORBELL, 4, 0, "gicv2m"),
+        event("w", 0x8020008, 4, 0, "gicv2m"),  # MSI_TYPER
+        event("w", 0x8020140, 4, 0, "gicv2m"),
+        event("w", DOORBELL, 4, 0, "pl011"),
+    ],
+)
+def test_other_access_to_gicv2m_is_no_interrupt(other: OpsEvent) -> None:
+    assert compare([], [other]).lost == [other]
+
+
+LSI_RAM = 0xFEA24000
+STORE_DSA = 0xE2340004
+
+
+def script(words: int) -> list[OpsEvent]:
+    """An LSI fetches its SCRIPTS."""
+    return [event("r", LSI_RAM + 4 * i % 0x2000, 4, 0x80000000, "lsi-ram") for i in range(words)]
+
+
+def store(address: int) -> list[OpsEvent]:
+    """A STORE is fetched, and stores."""
+    return [
+        event("r", LSI_RAM, 4, STORE_DSA, "lsi-ram"),
+        event("r", LSI_RAM + 4, 4, address, "lsi-ram"),
+        event("w", address, 4, 0x6A53000, "lsi-ram"),
+    ]
+
+
+def test_script_of_an_lsi_is_nobodys_access() -> None:
+    recorded = [access("w", 0x14, 1, 0x20), access("r", 0x14, 1, 4), access("r", 1, 1, 1)]
+    events = [
+        event("w", 0x14, 1, 0x20),
+        *script(10_000),
+        *store(LSI_RAM + 0x14DC),
+        *script(10),
+        event("r", 0x14, 1, 4),
+        event("r", 1, 1, 1),
+        *store(LSI_RAM + 0x14DC),
+    ]
+    agreement = compare(recorded, events)
+    assert agreement.complete
+    assert agreement.others == {"script": 10_016}
+
+
+def test_guests_own_accesses_to_the_ram_of_an_lsi_pair() -> None:
+    recorded = [
+        access("r", LSI_RAM, 4, 7, "lsi-ram"),
+        access("w", LSI_RAM + 8, 4, 9, "lsi-ram"),
+        access("r", LSI_RAM + 8, 4, 9, "lsi-ram"),
+    ]
+    own = [event(a.direction, a.address, a.size, a.value, a.region) for a in recorded]
+    agreement = compare(recorded, [*script(100), own[0], *script(100), *own[1:]])
+    assert agreement.complete
+    assert agreement.rules == {"exact": 3}
+    assert agreement.others == {"script": 200}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [event("w", LSI_RAM + 8, 4, 9, "lsi-ram")],
+        [*script(8), event("w", LSI_RAM + 8, 4, 9, "lsi-ram")],
+        [*store(LSI_RAM + 8)[:2], event("w", LSI_RAM + 12, 4, 9, "lsi-ram")],  # not where the script stores
+        [*store(LSI_RAM + 8), event("w", LSI_RAM + 8, 4, 9, "lsi-ram")],  # once more
+        [*store(LSI_RAM + 8)[:2], event("w", LSI_RAM + 8, 4, 9, "lsi-ram", cpu=1)],
+    ],
+)
+def test_write_to_the_ram_of_an_lsi_is_lost_if_no_script_stores(events: list[OpsEvent]) -> None:
+    assert compare([], events).lost == events[-1:]
 
 
 def test_refusals_without_an_access_are_faults_where_the_cpu_has_them() -> None:
