@@ -23,13 +23,13 @@ def devices(name: str | None) -> None:
         vmdev devices uart16550
     """
     if name is None:
-        click.echo(table([(short, entry.title) for short, entry in CATALOG.items()]), nl=False)
+        click.echo(table([(short, model.title) for short, model in CATALOG.items()]), nl=False)
         return
-    entry = CATALOG.get(name)
-    if entry is None:
+    model = CATALOG.get(name)
+    if model is None:
         raise UnknownMachineError(f"there is no device {name!r}; known devices: {', '.join(CATALOG)}")
-    click.echo(f"{name}: {entry.title}\n")
-    click.echo(_registers(entry.model.registers), nl=False)
+    click.echo(f"{name}: {model.title}\n")
+    click.echo(_registers(model.registers), nl=False)
 
 
 def _registers(registers: RegisterMap) -> str:

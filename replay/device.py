@@ -9,8 +9,10 @@ is registered once per range through a `Window` that says which part of its regi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Final, Literal
+from functools import partial
+from typing import ClassVar, Final, Literal, Self
 
+from .clock import Clock
 from .registers import RegisterMap
 
 InputKind = Literal["learned", "assumed"]
@@ -60,15 +62,26 @@ UNMODELLED: Final = Unmodelled()
 class Device:
     """Base class of device models.
 
-    A subclass sets `registers`, takes what it needs from outside (clock, lines, configuration) in its constructor,
-    calls `reset` there, and implements `read`, `write`, `reset` and `state`.
+    A subclass sets `title` and `registers`, takes what it needs from outside (clock, lines, configuration) in its
+    constructor, calls `reset` there, and implements `alone`, `read`, `write`, `reset` and `state`.
     """
+
+    title: ClassVar[str]
+    """What it is, in one line. A class with a title in a file of devices/ is that file's model."""
 
     registers: ClassVar[RegisterMap]
     """What the registers are called."""
 
+    kept_by_reset: ClassVar[tuple[str, ...]] = ()
+    """Names in `state`, as patterns of fnmatch, that a hardware reset leaves alone. The model says why."""
+
     width: ClassVar[int] = 1
     """The widest access, in bytes, that `read` and `write` take. Wider ones arrive split, lowest offset first."""
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """One by itself: its lines lead nowhere, and nothing is configured."""
+        raise NotImplementedError
 
     def read(self, offset: int, size: int) -> int:
         """Answer a read of `size` bytes (1, 2, 4 or 8, at most `width`) at `offset` in the register space.
@@ -107,6 +120,20 @@ class Device:
         assumed is not checked.
         """
         return False
+
+    # Where accesses go; asked once for each place that a guest accesses from, not for each access
+
+    def seen_by(self, vcpu: int) -> Device:
+        """The device that CPU number `vcpu` reaches here: another one where each CPU has its own, as a local APIC."""
+        return self
+
+    def reader(self, offset: int, size: int) -> Callable[[], int]:
+        """What makes reads of `size` bytes (1, 2, 4 or 8) at `offset`, as `read_any`. Models may know a shorter way."""
+        return partial(self.read if size <= self.width else self.read_any, offset, size)
+
+    def writer(self, offset: int, size: int) -> Callable[[int], None]:
+        """What takes writes of `size` bytes at `offset`: as `write_any`."""
+        return partial(self.write if size <= self.width else self.write_any, offset, size)
 
     # Accesses of any size
 

@@ -264,9 +264,9 @@ class Replayer:
         io = self._board.io
         try:
             if site.space == "pio":
-                route = io.resolve_pio(PioAddress(site.address), site.size)
+                route = io.resolve_pio(PioAddress(site.address), site.size, site.vcpu)
             else:
-                route = io.resolve_mmio(MmioAddress(site.address), site.size)
+                route = io.resolve_mmio(MmioAddress(site.address), site.size, site.vcpu)
         except BusError:
             self._routes[number] = self._owners[number] = None
             self._readers[number] = None

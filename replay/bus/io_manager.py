@@ -89,11 +89,11 @@ class PioManager(Generic[P]):
         """Remove the range that `addr` is in, and return it and its device; None if there is none."""
         return self.pio_bus.deregister(addr)
 
-    def resolve_pio(self, addr: PioAddress, size: int) -> Route:
-        """Where accesses of `size` bytes at `addr` go. Raises as `Bus.check_access`."""
+    def resolve_pio(self, addr: PioAddress, size: int, vcpu: int = 0) -> Route:
+        """Where accesses of `size` bytes at `addr` by CPU number `vcpu` go. Raises as `Bus.check_access`."""
         bus_range, device = self.pio_bus.check_access(addr, size)
         base = bus_range.base
-        return _route(device, device.pio_read, device.pio_write, base, addr - base, size)
+        return _route(device, device.pio_read, device.pio_write, base, addr - base, size, vcpu)
 
 
 class MmioManager(Generic[M]):
@@ -130,11 +130,11 @@ class MmioManager(Generic[M]):
         """Remove the range that `addr` is in, and return it and its device; None if there is none."""
         return self.mmio_bus.deregister(addr)
 
-    def resolve_mmio(self, addr: MmioAddress, size: int) -> Route:
-        """Where accesses of `size` bytes at `addr` go. Raises as `Bus.check_access`."""
+    def resolve_mmio(self, addr: MmioAddress, size: int, vcpu: int = 0) -> Route:
+        """Where accesses of `size` bytes at `addr` by CPU number `vcpu` go. Raises as `Bus.check_access`."""
         bus_range, device = self.mmio_bus.check_access(addr, size)
         base = bus_range.base
-        return _route(device, device.mmio_read, device.mmio_write, base, addr - base, size)
+        return _route(device, device.mmio_read, device.mmio_write, base, addr - base, size, vcpu)
 
 
 class IoManager(PioManager[DevicePio], MmioManager[DeviceMmio]):
@@ -265,6 +265,7 @@ def _route(
     base: A,
     offset: int,
     size: int,
+    vcpu: int,
 ) -> Route:
     model, at = (device.device, device.at + offset) if isinstance(device, Window) else (device, offset)
     if not isinstance(model, Device):
@@ -276,9 +277,8 @@ def _route(
             partial(_write_buffer, write, base, offset, size),
         )
     # A model answers with ints, so a route to it does without the buffer.
-    if size <= model.width:
-        return Route(model, at, size, partial(model.read, at, size), partial(model.write, at, size))
-    return Route(model, at, size, partial(model.read_any, at, size), partial(model.write_any, at, size))
+    model = model.seen_by(vcpu)
+    return Route(model, at, size, model.reader(at, size), model.writer(at, size))
 
 
 def _read_buffer(handler: Callable[[A, int, ReadBuffer], None], base: A, offset: int, size: int) -> int:

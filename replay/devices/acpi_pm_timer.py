@@ -15,7 +15,7 @@ offset is the counter's lowest byte, a word at an even offset its low word; any 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
 from ..clock import Clock, ticks
 from ..device import Device
@@ -36,11 +36,17 @@ TMR_VAL: Final = 0xFF_FFFF
 class AcpiPmTimer(Device):
     """The timer alone: one register of four bytes."""
 
+    title = "ACPI power management timer"
     registers = REGISTERS
     width = 4
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls(clock)
 
     def reset(self) -> None:
         """See `Device.reset`. The counter runs on."""

@@ -12,8 +12,9 @@ Follows QEMU: only single bytes reach the port; a wider read gives 0 and a wider
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
+from ..clock import Clock
 from ..device import Device
 from ..registers import Register, RegisterMap
 
@@ -26,6 +27,7 @@ KEPT_BYTES: Final = 1 << 16
 class DebugCon(Device):
     """The port. `readback` is what it answers: QEMU's property of that name."""
 
+    title = "Bochs and QEMU debug console"
     registers = REGISTERS
     width = 4
 
@@ -33,6 +35,11 @@ class DebugCon(Device):
         self._readback = readback & 0xFF
         self._log = bytearray()
         self.reset()
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls()
 
     @property
     def text(self) -> str:

@@ -33,7 +33,7 @@ Follows QEMU where the guest can see a difference from the data sheet:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
 from ..clock import NANOSECONDS_PER_SECOND, NEVER, Clock
 from ..device import Device
@@ -220,7 +220,9 @@ class I8254(Device):
         irq0: driven by OUT of counter 0.
     """
 
+    title = "Interval timer (PIT)"
     registers = REGISTERS
+    kept_by_reset = ("irq0", "*.access", "*.bcd", "*.latched_*", "*.msb_*_next", "*.written_lsb")
 
     def __init__(self, clock: Clock, irq0: Line) -> None:
         self._clock = clock
@@ -229,6 +231,11 @@ class I8254(Device):
         self._counters = (_Counter(), _Counter(), _Counter())
         self._banks = [COUNT, COUNT, COUNT, COMMAND]
         self.reset()
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls(clock, Line())
 
     def read(self, offset: int, size: int) -> int:
         """Read a status, a byte of a count, or 0 from the control word."""

@@ -33,8 +33,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
+from ..clock import Clock
 from ..device import Device, Unknown
 from ..errors import DeviceConfigError
 from ..irq import Line
@@ -237,6 +238,7 @@ class _Chip:
 class I8259Pair(Device):
     """Master and slave. Register space: master A0=0, 1; slave A0=0, 1; ELCR1, ELCR2."""
 
+    title = "Interrupt controllers (PIC), two in cascade"
     registers = REGISTERS
 
     def __init__(self) -> None:
@@ -249,6 +251,11 @@ class I8259Pair(Device):
         self._undriven = [0xFF & ~(1 << CASCADE), 0xFF]
         """Inputs of each chip that no model drives: what requests arrive there is input from outside."""
         self.reset()
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls()
 
     def reset(self) -> None:
         """Hardware reset: edge-triggered, nothing masked (see the module's docstring). Lines count as low."""

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from ..clock import NANOSECONDS_PER_SECOND as SECOND_NS
 from ..clock import Clock, ticks
@@ -139,7 +139,9 @@ class Mc146818(Device):
             None: not known, to be learned.
     """
 
+    title = "Real-time clock and CMOS RAM"
     registers = REGISTERS
+    kept_by_reset = ("Register [AB]", "index", "base_s", "*_ns", "periodic_tick")
 
     def __init__(self, clock: Clock, irq8: Line, base: datetime | None) -> None:
         self._clock = clock
@@ -164,6 +166,11 @@ class Mc146818(Device):
         self._writers = [writers.get(index, self._write_cell) for index in range(CELLS)]
         self._show_time()
         self.reset()
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls(clock, Line(), None)
 
     def read(self, offset: int, size: int) -> int:
         """Answer a read of the index (offset 0) or of the cell it selects (offset 1)."""

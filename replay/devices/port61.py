@@ -15,8 +15,9 @@ Follows QEMU where the guest can see a difference from the data sheet:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
+from ..clock import Clock
 from ..device import Device
 from ..registers import Register, RegisterMap, bit
 from .i8254 import I8254
@@ -43,12 +44,19 @@ class Port61(Device):
         pit: the timer whose counter 2 it controls and shows.
     """
 
+    title = "System control port B: speaker"
     registers = REGISTERS
+    kept_by_reset = ("speaker", "refresh")
 
     def __init__(self, pit: I8254) -> None:
         self._pit = pit
         self._speaker = 0
         self._refresh = 0
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls(I8254.alone(clock))
 
     def read(self, offset: int, size: int) -> int:
         """Read the port, which toggles the refresh bit."""

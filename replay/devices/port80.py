@@ -12,8 +12,9 @@ Follows QEMU.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
+from ..clock import Clock
 from ..device import Device
 from ..registers import Register, RegisterMap
 
@@ -25,10 +26,16 @@ OPEN_BUS: Final = 0xFF
 class Port80(Device):
     """Port 0x80."""
 
+    title = "Diagnostic port: POST codes"
     registers = REGISTERS
 
     def __init__(self) -> None:
         self.reset()
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls()
 
     def reset(self) -> None:
         """See `Device.reset`."""

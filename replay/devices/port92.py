@@ -14,8 +14,9 @@ writes or reads the same register once for every byte.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
+from ..clock import Clock
 from ..device import Device
 from ..irq import Line
 from ..registers import Field, Register, RegisterMap, bit
@@ -37,12 +38,19 @@ FAST_RESET, A20 = 0x01, 0x02
 class Port92(Device):
     """Port 0x92. `a20` is driven by its gate A20 bit, at writes only."""
 
+    title = "System control port A: A20, fast reset"
     registers = REGISTERS
+    kept_by_reset = ("value", "a20")
 
     def __init__(self, a20: Line | None = None) -> None:
         self.a20 = Line() if a20 is None else a20
         self._value = 0
         self.reset()
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls()
 
     def reset(self) -> None:
         """See `Device.reset`. Gate A20 and the other bits are kept."""

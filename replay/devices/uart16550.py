@@ -30,7 +30,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
 from ..clock import NANOSECONDS_PER_SECOND, Clock
 from ..device import Device, Unknown
@@ -53,8 +53,9 @@ def _bits(*names: str) -> tuple[Field, ...]:
 
 
 _IIR: Final = (Field("ID", 3, 0, IIR_IDS), Field("FIFOs enabled", 7, 6, {0: "no", 3: "yes"}))
-_FCR_BITS: Final = _bits("FIFO enable", "RCVR FIFO reset", "XMIT FIFO reset", "DMA mode")
-_FCR: Final = (*_FCR_BITS, Field("RCVR trigger", 7, 6, TRIGGER_LEVELS))
+_FCR: Final = (
+    *_bits("FIFO enable", "RCVR FIFO reset", "XMIT FIFO reset", "DMA mode"), Field("RCVR trigger", 7, 6, TRIGGER_LEVELS)
+)  # fmt: skip
 _LCR_BITS: Final = (bit("STB", 2), bit("PEN", 3), bit("EPS", 4), bit("Stick parity", 5), bit("Set break", 6))
 _LCR: Final = (Field("WLS", 1, 0, WORD_LENGTHS), *_LCR_BITS, bit("DLAB", 7))
 _MCR: Final = _bits("DTR", "RTS", "OUT1", "OUT2", "LOOP")
@@ -127,6 +128,7 @@ class Uart16550(Device):
         outside: anything can come from outside at all. If not, nothing is assumed.
     """
 
+    title = "Serial port (UART) with FIFOs"
     registers = REGISTERS
 
     def __init__(self, clock: Clock, irq: Line, *, modem_lines: bool = False, outside: bool = True) -> None:
@@ -136,15 +138,16 @@ class Uart16550(Device):
         self._outside = outside
         self._timeout = clock.timer(self._on_timeout)
         self._rx: deque[int] = deque()
-        self._readers = (
-            self._read_rbr_dll, self._read_ier_dlm, self._read_iir, self._read_lcr,
-            self._read_mcr, self._read_lsr, self._read_msr, self._read_scr,
-        )  # fmt: skip
-        self._writers = (
-            self._write_thr_dll, self._write_ier_dlm, self._write_fcr, self._write_lcr,
-            self._write_mcr, self._ignore, self._ignore, self._write_scr,
-        )  # fmt: skip
+        self._readers = (self._read_rbr_dll, self._read_ier_dlm, self._read_iir, self._read_lcr,
+                         self._read_mcr, self._read_lsr, self._read_msr, self._read_scr)  # fmt: skip
+        self._writers = (self._write_thr_dll, self._write_ier_dlm, self._write_fcr, self._write_lcr,
+                         self._write_mcr, self._ignore, self._ignore, self._write_scr)  # fmt: skip
         self.reset()
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Self:
+        """See `Device.alone`."""
+        return cls(clock, Line())
 
     def reset(self) -> None:
         """See `Device.reset`: table I of the data sheet, except for MCR, MSR, SCR and the divisor."""
@@ -211,9 +214,7 @@ class Uart16550(Device):
             return self._assume_rbr(hw)
         if offset == IIR_FCR:
             return self._assume_iir(hw, model)
-        if offset == LSR:
-            return self._assume_lsr(hw, model)
-        return offset == MSR and self._assume_msr(hw, model)
+        return self._assume_lsr(hw, model) if offset == LSR else offset == MSR and self._assume_msr(hw, model)
 
     # Registers, in the order of their offsets
 
@@ -493,5 +494,4 @@ class Uart16550(Device):
 
 def _single(value: float) -> float:
     """Round to IEEE single precision."""
-    rounded: float = SINGLE_PRECISION.unpack(SINGLE_PRECISION.pack(value))[0]
-    return rounded
+    return float(SINGLE_PRECISION.unpack(SINGLE_PRECISION.pack(value))[0])

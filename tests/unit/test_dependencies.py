@@ -17,7 +17,7 @@ ALLOWED = {
     "clock": {"errors"},
     "irq": set(),
     "registers": {"errors"},
-    "device": {"registers"},
+    "device": {"clock", "registers"},
     "guest": set(),
     "verdict": set(),
     "bus": {"bus", "device", "errors"},

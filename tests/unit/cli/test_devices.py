@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import pytest
 from click.testing import Result
@@ -13,6 +12,7 @@ Run = Callable[..., Result]
 
 
 class Banked:
+    title = "A banked device"
     registers = RegisterMap(
         Register("DR", "Data", 0, "rw", bank="A", reset=0),
         Register("SR", "Status", 4, "r", (bit("BUSY", 0), Field("MODE", 3, 2, {1: "slow", 2: "fast"})), width=16),
@@ -21,18 +21,13 @@ class Banked:
 
 
 class Plain:
+    title = "A plain device"
     registers = RegisterMap(Register("DR", "Data", 0, "rw"))
 
 
-@dataclass
-class Entry:
-    title: str
-    model: type
-
-
 @pytest.fixture
-def catalog(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Entry]:
-    found = {"banked": Entry("A banked device", Banked), "plain": Entry("A plain device", Plain)}
+def catalog(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, type]:
+    found = {"banked": Banked, "plain": Plain}
     monkeypatch.setattr("vmdev.cli.devices.CATALOG", found)
     return found
 
@@ -41,7 +36,7 @@ def test_every_device_has_a_line(run: Run) -> None:
     result = run("devices")
     assert result.exit_code == 0
     assert [line.split(None, 1) for line in result.stdout.splitlines()] == [
-        [name, entry.title] for name, entry in CATALOG.items()
+        [name, model.title] for name, model in CATALOG.items()
     ]
 
 
@@ -49,7 +44,7 @@ def test_every_device_has_a_line(run: Run) -> None:
 def test_registers_of_every_device_can_be_shown(run: Run, name: str) -> None:
     result = run("devices", name)
     assert result.exit_code == 0
-    for register in CATALOG[name].model.registers:
+    for register in CATALOG[name].registers:
         assert f"  {register.name}  " in result.stdout
 
 

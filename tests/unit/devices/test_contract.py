@@ -22,14 +22,6 @@ from vmdev.replay.registers import Direction, Register
 FILES = sorted(Path(devices.__path__[0]).glob("*.py"))
 MODEL_FILES = [path for path in FILES if path.stem in CATALOG]
 
-KEPT_BY_RESET = {
-    "i8254": ("irq0", "*.access", "*.bcd", "*.latched_*", "*.msb_*_next", "*.written_lsb"),
-    "mc146818": ("Register [AB]", "index", "base_s", "*_ns", "periodic_tick"),
-    "port61": ("speaker", "refresh"),
-    "port92": ("value", "a20"),
-}
-"""Parts of the state, as patterns, that a hardware reset leaves alone; each model says why."""
-
 POWER_ON_ONLY = {("port92", "Port A")}
 """Registers whose declared reset value is that of power-on: a reset leaves them alone."""
 
@@ -65,7 +57,7 @@ class Machine:
     def __init__(self, name: str, now_ns: int = 0) -> None:
         self.clock = Clock(now_ns)
         self.longest_step_ns = LONGEST_STEP_NS.get(name, 3 * NANOSECONDS_PER_SECOND)
-        self.device = CATALOG[name].make(self.clock)
+        self.device = CATALOG[name].alone(self.clock)
         self.span = max(register.offset + register.width // 8 for register in self.device.registers)
 
     def read(self, offset: int, size: int, lesson: int = 0) -> int | None:
@@ -122,7 +114,7 @@ def setups(device: Device) -> Iterator[list[tuple[int, int]]]:
 
 def assert_reset_value(name: str, register: Register, program: list[Step]) -> None:
     """After `program` and a reset `register` reads as declared, by the first way there is to get at it."""
-    for setup in setups(CATALOG[name].make(Clock())):
+    for setup in setups(CATALOG[name].alone(Clock())):
         machine = Machine(name)
         for step in program:
             machine.perform(step)
@@ -150,16 +142,18 @@ def test_the_catalog_names_every_model_by_its_file() -> None:
             f"{devices.__name__}.{path.stem}" if path.stem != "__init__" else devices.__name__
         )
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Device) and value.__module__ == module.__name__:
+            is_model = isinstance(value, type) and issubclass(value, Device) and "title" in vars(value)
+            if is_model and value.__module__ == module.__name__:
+                assert path.stem not in models, "a file has one model"
                 models[path.stem] = value
-    assert {name: entry.model for name, entry in CATALOG.items()} == models
+    assert models == CATALOG
 
 
 @every_device
 def test_the_factory_makes_a_new_device_each_time(name: str) -> None:
     clock = Clock()
-    first, second = CATALOG[name].make(clock), CATALOG[name].make(clock)
-    assert type(first) is CATALOG[name].model
+    first, second = CATALOG[name].alone(clock), CATALOG[name].alone(clock)
+    assert type(first) is CATALOG[name]
     assert first is not second
     assert CATALOG[name].title
 
@@ -169,7 +163,7 @@ def test_the_factory_makes_a_new_device_each_time(name: str) -> None:
 
 @every_device
 def test_registers_have_names_and_titles(name: str) -> None:
-    registers = list(CATALOG[name].model.registers)
+    registers = list(CATALOG[name].registers)
     assert registers
     for register in registers:
         assert register.name.strip()
@@ -207,7 +201,7 @@ def test_every_register_can_be_reached_and_accessed(name: str) -> None:
 
 @every_device
 def test_registers_have_their_reset_values_after_power_on(name: str) -> None:
-    for register, direction in identities(CATALOG[name].make(Clock())):
+    for register, direction in identities(CATALOG[name].alone(Clock())):
         if direction == "r" and register.reset is not None:
             assert_reset_value(name, register, [])
 
@@ -215,12 +209,12 @@ def test_registers_have_their_reset_values_after_power_on(name: str) -> None:
 @every_device
 def test_registers_have_their_reset_values_after_a_reset(name: str) -> None:
     dice = random.Random(1)
-    offsets = sorted({register.offset for register in CATALOG[name].model.registers})
+    offsets = sorted({register.offset for register in CATALOG[name].registers})
     program: list[Step] = [
         (dice.random() < 0.7, dice.choice(offsets), 1, dice.randrange(0x100), dice.randrange(1_000_000))
         for _ in range(30)
     ]
-    for register, direction in identities(CATALOG[name].make(Clock())):
+    for register, direction in identities(CATALOG[name].alone(Clock())):
         # What shows the clock is not 0 at a later time
         if direction == "r" and register.reset is not None and (name, register.name) not in POWER_ON_ONLY:
             timeless = program if name != "acpi_pm_timer" else [(*step[:4], 0) for step in program]
@@ -259,7 +253,7 @@ def test_reset_forgets_what_the_guest_did(name: str, program: list[Step]) -> Non
     fresh = Machine(name)
     fresh.clock.advance(used.clock.now_ns)
     fresh.device.reset()
-    kept = KEPT_BY_RESET.get(name, ())
+    kept = CATALOG[name].kept_by_reset
 
     def forgotten(state: dict[str, int]) -> dict[str, int]:
         return {key: value for key, value in state.items() if not any(fnmatch(key, pattern) for pattern in kept)}

@@ -1,0 +1,103 @@
+"""What all PCs have since the IBM PC AT, and the odd ports that came later: timers, RTC, 8259A pair, UARTs.
+
+Source: IBM PC AT Technical Reference, system board I/O map and interrupts.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from ..devices.acpi_pm_timer import AcpiPmTimer
+from ..devices.debugcon import DebugCon
+from ..devices.i8254 import I8254
+from ..devices.i8259 import I8259Pair
+from ..devices.mc146818 import Mc146818
+from ..devices.port61 import Port61
+from ..devices.port80 import Port80
+from ..devices.port92 import Port92
+from ..devices.uart16550 import Uart16550
+from ..errors import DeviceConfigError
+from ..guest import Guest
+from .wiring import Wiring
+
+PIC_MASTER, PIC_SLAVE, PIC_ELCR = 0x20, 0xA0, 0x4D0
+PIT = 0x40
+PORT61 = 0x61
+RTC = 0x70
+PORT80 = 0x80
+PORT92 = 0x92
+
+IRQ_PIT, IRQ_RTC = 0, 8
+
+COM_PORTS: Final = {0x3F8: ("com1", 4), 0x2F8: ("com2", 3), 0x3E8: ("com3", 4), 0x2E8: ("com4", 3)}
+"""First port of each: its name and interrupt."""
+
+REGIONS: Final = {
+    "pic": (PIC_MASTER, PIC_SLAVE),
+    "elcr": (PIC_ELCR, PIC_ELCR + 1),
+    "pit": (PIT,),
+    "pcspk": (PORT61,),
+    "rtc": (RTC,),
+    "ioport80": (PORT80,),
+    "port92": (PORT92,),
+    "serial": (0x3F8,),
+}
+"""QEMU's regions of an AT compatible, by name, with their first ports."""
+
+
+def add_pic(wiring: Wiring) -> None:
+    """The 8259A pair with ELCR."""
+    if PIC_MASTER not in wiring.places("pic"):
+        return
+    places = [(PIC_MASTER, 2, 0), (PIC_SLAVE, 2, 2)]
+    if PIC_ELCR in wiring.places("elcr"):
+        places.append((PIC_ELCR, 2, 4))
+    pic = wiring.board.add("pic", I8259Pair(), pio=places)
+    wiring.add_controller(pic.request)
+
+
+def add_timers(wiring: Wiring) -> None:
+    """The 8254 with port 61h, the real-time clock, the ACPI timer."""
+    board = wiring.board
+    if PIT in wiring.places("pit"):
+        pit = board.add("pit", I8254(board.clock, wiring.irq(IRQ_PIT)), pio=[(PIT, 4)])
+        if PORT61 in wiring.places("pcspk"):
+            board.add("port61", Port61(pit), pio=[(PORT61, 1)])
+    if RTC in wiring.places("rtc"):
+        base = _rtc_base(wiring.guest)
+        board.add("rtc", Mc146818(board.clock, wiring.irq(IRQ_RTC), base), pio=[(RTC, 2)])
+    # Firmware moves the power management ports; the timer counts wherever it is read.
+    if places := wiring.places("acpi-tmr"):
+        board.add("pmtimer", AcpiPmTimer(board.clock), pio=[(port, 4) for port in places])
+
+
+def add_uarts(wiring: Wiring) -> None:
+    """COM1 to COM4, and UARTs elsewhere, which sit on PCI cards and whose interrupt is not modelled."""
+    board = wiring.board
+    for port in wiring.places("serial"):
+        name, irq = COM_PORTS.get(port, (f"serial@{port:x}", None))
+        line = board.line() if irq is None else wiring.irq(irq)
+        board.add(name, Uart16550(board.clock, line, outside=wiring.guest.has_typed_input), pio=[(port, 8)])
+
+
+def add_odd_ports(wiring: Wiring) -> None:
+    """Ports 80h and 92h, and the debug console."""
+    board = wiring.board
+    if PORT80 in wiring.places("ioport80"):
+        board.add("port80", Port80(), pio=[(PORT80, 1)])
+    if PORT92 in wiring.places("port92"):
+        board.add("port92", Port92(), pio=[(PORT92, 1)])
+    for number, port in enumerate(wiring.places("isa-debugcon")):
+        name = f"debugcon{number}" if number else "debugcon"
+        board.add(name, DebugCon(), pio=[(port, 1)])
+
+
+def _rtc_base(guest: Guest) -> datetime | None:
+    if guest.rtc_base is None:
+        return None
+    try:
+        base = datetime.fromisoformat(guest.rtc_base)
+    except ValueError:
+        raise DeviceConfigError(f"the trace's RTC base is not an ISO 8601 time: {guest.rtc_base!r}") from None
+    return base.replace(tzinfo=UTC) if base.tzinfo is None else base.astimezone(UTC)

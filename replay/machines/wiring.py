@@ -1,0 +1,69 @@
+"""What the parts of a machine share while its board is built: what the guest had, and the interrupt lines.
+
+A machine is a sequence of parts, each a function that takes a `Wiring` and adds its devices, if the guest had them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal
+
+from ..guest import Guest
+from ..irq import Line
+from .board import Board
+
+Part = Callable[["Wiring"], None]
+"""Adds devices to a board."""
+
+Sink = Callable[[bool], None]
+"""Takes the level of a line: an input."""
+
+
+class Wiring:
+    """A board under construction.
+
+    Args:
+        machine: the machine's short name.
+        guest: what the trace says of the guest.
+        usual: first ports of the regions that such a machine usually has, by QEMU's names of them, for a trace without
+            a map of its ports.
+    """
+
+    def __init__(self, machine: str, guest: Guest, usual: Mapping[str, tuple[int, ...]]) -> None:
+        self.guest = guest
+        self.board = Board(machine, guest.step_ns)
+        self._usual = usual
+        self._has_port_map = any(region.space == "pio" for region in guest.regions)
+        self._controllers: list[Callable[[int], Sink]] = []
+        self._inputs: dict[int, list[Sink]] = {}
+
+    def places(self, name: str, space: Literal["pio", "mmio"] = "pio") -> list[int]:
+        """Where a region of that name begins: each place at which it was mapped at any time, ascending.
+
+        A device is built where the map shows its region. A trace without a map gets the usual devices at their usual
+        ports, and nothing in memory.
+        """
+        if space == "pio" and not self._has_port_map:
+            return sorted(self._usual.get(name, ()))
+        return sorted({region.first - region.offset for region in self.guest.find_regions(name, space)})
+
+    def irq(self, number: int) -> Line:
+        """A new line to ISA interrupt `number`. Where several lines share one, the last change counts."""
+        if number not in self._inputs:
+            self._inputs[number] = [controller(number) for controller in self._controllers]
+        return Line(partial(self._drive, self._inputs[number]))
+
+    def add_controller(self, request: Callable[[int], Sink]) -> None:
+        """Let an interrupt controller hear the ISA interrupts: `request` gives its input for one of them.
+
+        It is asked for those inputs only that a device on the board drives: of the others a controller knows nothing.
+        """
+        self._controllers.append(request)
+        for number, sinks in self._inputs.items():
+            sinks.append(request(number))
+
+    @staticmethod
+    def _drive(sinks: list[Sink], level: bool) -> None:
+        for sink in sinks:
+            sink(level)
