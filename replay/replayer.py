@@ -1,62 +1,34 @@
-"""The replayer: feeds the exits of a trace, in order, through a board's buses into its models, and judges the answers.
+"""The replayer: feeds the exits of a trace, in order, through a board's buses into its models.
 
 Per exit the loop moves the clock, makes the access, and compares. Everything else is kept out of it: where a site's
 accesses go is looked up once and again when a registration changes, exits are counted a chunk at a time, and only an
-answer that differs from the recorded value is looked at closely.
+answer that differs from the recorded value is looked at closely, by the judge (`judge.py`).
 """
 
 from __future__ import annotations
 
-import traceback
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from operator import itemgetter, length_hint
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .bus import MmioAddress, PioAddress, Route
-from .device import Device, Unknown, Unmodelled
 from .errors import BusError, NothingComparedError, UnknownMachineError
 from .guest import Guest
-from .naming import differences, register_names, unbanked_name
-from .registers import Direction
-from .verdict import (
-    Access,
-    Cause,
-    DeviceVerdict,
-    Divergence,
-    FieldDifference,
-    Instruction,
-    Kind,
-    Tally,
-    TraceSummary,
-    Unclaimed,
-    Verdict,
-)
+from .judge import MASK_64, Exit, Judge, Watched
+from .verdict import Tally, TraceSummary, Unclaimed, Verdict
 
 if TYPE_CHECKING:
     from .machines.board import Board
     from .trace.rows import Event, ExitRow, Site
-
-CONTEXT_LENGTH: Final = 8
-"""Accesses that are kept with a root divergence."""
-
-MAX_CONSEQUENCES: Final = 100
-"""Consequences of each device that are kept; all are counted."""
-
-MASK_64: Final = (1 << 64) - 1
 
 BACKGROUND_REGIONS: Final = frozenset(("", "io", "system"))
 """Names of regions that say no more than that nothing is there: QEMU's whole address spaces."""
 
 NOBODY: Final = object()
 """The answer where no device is."""
-
-Place = tuple[str, str, int]
-"""What makes two faults the same: the exception's type, and the file and line that raised it."""
 
 _SEQ: Final = itemgetter(0)
 _SITE: Final = itemgetter(2)
@@ -91,31 +63,6 @@ class Trace(Protocol):
         """The last `n` exits before `seq` at these sites, oldest first."""
 
 
-class _Watched:
-    """A device under judgement."""
-
-    __slots__ = ("broken", "faults", "judged", "kept", "model", "name", "verdict", "write_faults")
-
-    def __init__(self, name: str, device: object, judged: bool) -> None:
-        self.name = name
-        self.model = device if isinstance(device, Device) else None
-        """None if it is something on the bus that is no model: it has no names and no state to show."""
-        self.verdict = DeviceVerdict(name, "" if device is None else type(device).__name__, excluded=not judged)
-        self.judged = judged
-        self.broken = False
-        """Whether it diverged since it was last reset."""
-        self.faults: set[Place] = set()
-        """Since it was last reset."""
-        self.kept = 0
-        """Consequences that were kept."""
-        self.write_faults = 0
-
-    def heal(self) -> None:
-        """Forget what went wrong before a reset."""
-        self.broken = False
-        self.faults.clear()
-
-
 class Replayer:
     """One replay of one trace into one fresh board.
 
@@ -140,19 +87,19 @@ class Replayer:
         self._selected = tuple(device for device in board.devices if device in devices)
         self._sites = trace.sites
         self._watched = {
-            id(device): _Watched(label, device, not devices or label in devices)
+            id(device): Watched(label, device, not devices or label in devices)
             for label, device in board.devices.items()
         }
-        self._loose: dict[str, _Watched] = {}
+        self._loose: dict[str, Watched] = {}
         """Culprits that are no device of the board, by name."""
-        self._divergences: list[Divergence] = []
+        self._judge = Judge(self)
         self._unclaimed: dict[tuple[str, str, int], Unclaimed] = {}
         self._unclaimed_reads = self._unclaimed_writes = 0
 
         # By site. A route stays, when it is stale, until the site's next access.
         count = len(self._sites)
         self._routes: list[Route | None] = [None] * count
-        self._owners: list[_Watched | None] = [None] * count
+        self._owners: list[Watched | None] = [None] * count
         self._first_readers = [
             partial(self._first_read, number) if site.direction == "r" else None
             for number, site in enumerate(self._sites)
@@ -281,11 +228,11 @@ class Replayer:
                 self._writers[number] = partial(_write_unsigned, route.write) if wide else route.write
         self._own_code = False
 
-    def _watch(self, device: object) -> _Watched:
+    def _watch(self, device: object) -> Watched:
         watched = self._watched.get(id(device))
         if watched is None:  # put on the bus by hand, not with Board.add
             name = type(device).__name__
-            watched = self._watched[id(device)] = _Watched(name, device, not self._selected)
+            watched = self._watched[id(device)] = Watched(name, device, not self._selected)
         return watched
 
     def _forget_routes(self) -> None:
@@ -334,208 +281,44 @@ class Replayer:
         row.reads += reads
         row.writes += writes
 
-    # Judging answers
+    # What the judge is for
 
     def _differs(self, seq: int, t_ns: int, number: int, value: int, answer: object) -> None:
         """Judge an answer that is not simply the recorded value."""
         if answer is NOBODY:
             return
         self._own_code = True
-        watched, route = self._claimed(number)
-        full = (1 << 8 * route.size) - 1
-        hw = value & full
-        if route.size == 8:  # undo _read_signed
-            if isinstance(answer, tuple):
-                (answer,) = answer
-            elif isinstance(answer, int):
-                answer &= MASK_64
-        if isinstance(answer, Unmodelled):
-            watched.verdict.tally.unmodelled += 1
-        elif isinstance(answer, Unknown):
-            self._judge_unknown(seq, t_ns, number, hw, full, answer)
-        elif _is_value(answer, full):
-            if answer != hw:
-                self._judge_value(seq, t_ns, number, hw, answer)
-        else:
-            self._bad_answer(seq, t_ns, number, hw, answer)
+        self._judge.differs(Exit.of(seq, t_ns, self._sites[number], value, self._claimed(number)), answer)
         self._own_code = False
-
-    def _judge_unknown(self, seq: int, t_ns: int, number: int, hw: int, full: int, answer: Unknown) -> None:
-        watched, route = self._claimed(number)
-        mask = answer.mask & full
-        known: object = answer.known
-        if not _is_value(known, full):
-            self._bad_answer(seq, t_ns, number, hw, known)
-            return
-        register = _names(watched, route, "r", mask)
-        try:
-            answer.learn(hw & mask)
-        except Exception as error:
-            self._access_fault(seq, t_ns, number, hw, _place(error), _tell(error))
-            return
-        if known != hw & ~mask:
-            self._judge_value(seq, t_ns, number, hw, known | hw & mask)
-        elif answer.kind == "assumed":
-            self._assumed(watched, register, route)
-        else:
-            watched.verdict.tally.learned += 1
-            _increment(watched.verdict.learned, register, route)
-
-    def _judge_value(self, seq: int, t_ns: int, number: int, hw: int, answer: int) -> None:
-        watched, route = self._claimed(number)
-        register, fields = _differences(watched, route, hw, answer)
-        # The place for contracts: one that masks all differing bits makes the outcome `masked`.
-        if watched.model is not None:
-            try:
-                assumed = watched.model.assume(route.offset, route.size, hw, answer)
-            except Exception as error:
-                self._access_fault(seq, t_ns, number, hw, _place(error), _tell(error))
-                return
-            if assumed:
-                self._assumed(watched, register, route)
-                return
-        watched.verdict.tally.diverged += 1
-        kind = self._classify(watched, None)
-        self._keep(
-            watched, kind, lambda: self._divergence(seq, t_ns, number, kind, "value", hw, answer, register, fields)
-        )
-
-    def _assumed(self, watched: _Watched, register: str | None, route: Route) -> None:
-        watched.verdict.tally.assumed += 1
-        _increment(watched.verdict.assumed, register, route)
-
-    def _bad_answer(self, seq: int, t_ns: int, number: int, hw: int, answer: object) -> None:
-        """A read gave something that no read of that size can give."""
-        _, route = self._claimed(number)
-        shown = f"{answer:#x}" if isinstance(answer, int) else repr(answer)
-        what = f"a read of {route.size} bytes at offset {route.offset:#x} was answered with {shown}"
-        self._access_fault(seq, t_ns, number, hw, (type(answer).__name__, "", route.offset), what)
-
-    # Faults of models
 
     def _access_raised(self, seq: int, t_ns: int, number: int, value: int, error: Exception) -> None:
         self._own_code = True
-        hw = value & (1 << 8 * self._sites[number].size) - 1
-        self._access_fault(seq, t_ns, number, hw, _place(error), _tell(error))
+        self._judge.access_raised(Exit.of(seq, t_ns, self._sites[number], value, self._claimed(number)), error)
         self._own_code = False
 
-    def _access_fault(self, seq: int, t_ns: int, number: int, hw: int, place: Place, detail: str) -> None:
-        """A model failed at an access."""
-        watched, route = self._claimed(number)
-        is_read = self._sites[number].direction == "r"
-        watched.verdict.tally.diverged += 1
-        watched.write_faults += not is_read
-        kind = self._classify(watched, place)
-        register = _names(watched, route, "r" if is_read else "w", MASK_64)
-        self._keep(
-            watched,
-            kind,
-            lambda: self._divergence(seq, t_ns, number, kind, "fault", hw, None, register, (), detail),
-        )
-
-    def _outside_fault(self, watched: _Watched, seq: int, t_ns: int, error: Exception) -> None:
+    def _outside_fault(self, watched: Watched, seq: int, t_ns: int, error: Exception) -> None:
         """A model failed in a timer or at a reset."""
         self._own_code = True
-        kind = self._classify(watched, _place(error))
-
-        def divergence() -> Divergence:
-            return Divergence(
-                seq=seq,
-                t_ns=t_ns,
-                device=watched.name,
-                kind=kind,
-                cause="fault",
-                detail=_tell(error),
-                state=_state(watched) if kind == "root" else {},
-                context=self._context(watched, seq) if kind == "root" else (),
-            )
-
-        self._keep(watched, kind, divergence)
+        self._judge.outside_fault(watched, seq, t_ns, error)
         self._own_code = False
 
-    def _owner_of_timer(self) -> _Watched:
+    def _owner_of_timer(self) -> Watched:
         """Whose timer fired last."""
         timer = self._board.clock.firing
         owner = getattr(timer and timer.callback, "__self__", None)
         watched = self._watched.get(id(owner))
         if watched is None:
             name = "clock" if owner is None else type(owner).__name__
-            watched = self._loose.setdefault(name, _Watched(name, owner, judged=True))
+            watched = self._loose.setdefault(name, Watched(name, owner, judged=True))
         return watched
 
-    # Divergences
-
-    def _classify(self, watched: _Watched, place: Place | None) -> Kind:
-        """Book a divergence. A fault that was not seen before is a root even on a device that diverged earlier."""
-        root = not watched.broken if place is None else place not in watched.faults
-        watched.broken = True
-        if place is not None:
-            watched.faults.add(place)
-        if root:
-            watched.verdict.tally.roots += 1
-            return "root"
-        watched.verdict.tally.consequences += 1
-        return "consequence"
-
-    def _keep(self, watched: _Watched, kind: Kind, make: Callable[[], Divergence]) -> None:
-        if not watched.judged:
-            return
-        if kind == "consequence":
-            if watched.kept >= MAX_CONSEQUENCES:
-                return
-            watched.kept += 1
-        self._divergences.append(make())
-
-    def _divergence(
-        self,
-        seq: int,
-        t_ns: int,
-        number: int,
-        kind: Kind,
-        cause: Cause,
-        hw: int,
-        answer: int | None,
-        register: str | None,
-        fields: tuple[FieldDifference, ...],
-        detail: str = "",
-    ) -> Divergence:
-        watched, route = self._claimed(number)
-        site = self._sites[number]
-        return Divergence(
-            seq=seq,
-            t_ns=t_ns,
-            device=watched.name,
-            kind=kind,
-            cause=cause,
-            vcpu=site.vcpu,
-            instruction=Instruction(site.pc, bytes(site.insn), site.text, site.size),
-            space=site.space,
-            direction=site.direction,
-            address=site.address,
-            offset=route.offset,
-            size=site.size,
-            register=register,
-            hw=hw,
-            model=answer,
-            fields=fields,
-            detail=detail,
-            state=_state(watched) if kind == "root" else {},
-            context=self._context(watched, seq) if kind == "root" else (),
-        )
-
-    def _context(self, watched: _Watched, seq: int) -> tuple[Access, ...]:
+    def context(self, watched: Watched, seq: int, n: int) -> list[tuple[ExitRow, Site, Route]]:
+        """The last `n` exits before `seq` that `watched` answered, oldest first."""
         numbers = [number for number, owner in enumerate(self._owners) if owner is watched]
-        rows = self._trace.context(seq, numbers, CONTEXT_LENGTH) if numbers else ()
-        accesses = []
-        for at_seq, t_ns, number, value in rows:
-            site = self._sites[number]
-            _, route = self._claimed(number)
-            name = unbanked_name(watched.model, route.offset, site.direction) if watched.model else None
-            hw = value & (1 << 8 * site.size) - 1
-            accesses.append(Access(at_seq, t_ns, site.direction, name, route.offset, site.address, site.size, hw))
-        return tuple(accesses)
+        rows = self._trace.context(seq, numbers, n) if numbers else ()
+        return [(row, self._sites[row[2]], self._claimed(row[2])[1]) for row in rows]
 
-    def _claimed(self, number: int) -> tuple[_Watched, Route]:
+    def _claimed(self, number: int) -> tuple[Watched, Route]:
         """Who answers a site that somebody answers."""
         watched, route = self._owners[number], self._routes[number]
         assert watched is not None
@@ -554,9 +337,9 @@ class Replayer:
             exits=self._trace.exit_count,
             closed=self._trace.closed,
         )
-        verdict = Verdict(summary, self._board.machine, self._selected, divergences=self._divergences)
+        verdict = Verdict(summary, self._board.machine, self._selected, divergences=self._judge.divergences)
         for watched in (*self._watched.values(), *self._loose.values()):
-            _close(watched)
+            watched.close()
             verdict.totals.add(watched.verdict.tally)
             if watched.verdict.tally.exits or watched.verdict.tally.roots:
                 verdict.devices.append(watched.verdict)
@@ -575,19 +358,6 @@ class Replayer:
                 self._unclaimed.values(), key=lambda row: (-row.reads, -row.writes, row.space, row.first)
             )
         verdict.totals.add(unclaimed)
-
-
-def _close(watched: _Watched) -> None:
-    """Complete a device's tally: what was not counted otherwise went well."""
-    tally = watched.verdict.tally
-    if watched.judged:
-        failed_reads = tally.diverged - watched.write_faults
-        tally.matched = tally.reads - tally.masked - tally.learned - tally.assumed - tally.unmodelled - failed_reads
-        tally.delivered = tally.writes - watched.write_faults
-    else:
-        watched.verdict.tally = Tally(tally.exits, tally.reads, tally.writes, excluded=tally.exits)
-        watched.verdict.learned.clear()
-        watched.verdict.assumed.clear()
 
 
 def _approve(verdict: Verdict) -> Verdict:
@@ -619,62 +389,3 @@ def _read_signed(read: Callable[[], object]) -> object:
 
 def _write_unsigned(write: Callable[[int], None], value: int) -> None:
     write(value & MASK_64)
-
-
-def _is_value(answer: object, full: int) -> TypeGuard[int]:
-    return isinstance(answer, int) and 0 <= answer <= full
-
-
-def _names(watched: _Watched, route: Route, direction: Direction, bits: int) -> str | None:
-    """The registers that hold `bits` of an access; None if they have no names, or the model fails when asked."""
-    if watched.model is None:
-        return None
-    with suppress(Exception):
-        return register_names(watched.model, route.offset, route.size, direction, bits)
-    return None
-
-
-def _differences(
-    watched: _Watched, route: Route, hw: int, answer: int
-) -> tuple[str | None, tuple[FieldDifference, ...]]:
-    """The registers and fields in which two answers differ; nothing if they have no names, or the model fails."""
-    if watched.model is None:
-        return None, ()
-    with suppress(Exception):
-        return differences(watched.model, route.offset, route.size, "r", hw, answer)
-    return None, ()
-
-
-def _state(watched: _Watched) -> Mapping[str, int]:
-    """The model's state; nothing if it fails when asked."""
-    if watched.model is None:
-        return {}
-    with suppress(Exception):
-        return dict(watched.model.state())
-    return {}
-
-
-def _increment(counts: dict[str, int], register: str | None, route: Route) -> None:
-    name = register or f"offset {route.offset:#x}"
-    counts[name] = counts.get(name, 0) + 1
-
-
-def _own_frames_removed(error: Exception) -> TracebackType | None:
-    """The traceback from the first frame on that is not this module's."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_next is not None and frames.tb_frame.f_code.co_filename == __file__:
-        frames = frames.tb_next
-    return frames
-
-
-def _tell(error: Exception) -> str:
-    return "".join(traceback.format_exception(type(error), error, _own_frames_removed(error))).rstrip()
-
-
-def _place(error: Exception) -> Place:
-    frames = error.__traceback__
-    while frames is not None and frames.tb_next is not None:
-        frames = frames.tb_next
-    if frames is None:
-        return type(error).__name__, "", 0
-    return type(error).__name__, frames.tb_frame.f_code.co_filename, frames.tb_lineno

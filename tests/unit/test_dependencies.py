@@ -24,9 +24,9 @@ ALLOWED = {
     "devices": {"devices", "device", "registers", "clock", "irq", "errors"},
     "machines": {"machines", "devices", "bus", "clock", "irq", "guest", "device", "errors"},
     "naming": {"device", "registers", "verdict"},
-    "replayer": {
-        "bus", "verdict", "device", "clock", "guest", "machines.board", "trace.rows", "naming", "registers", "errors",
-    },
+    "faults": set(),
+    "judge": {"bus", "device", "faults", "naming", "registers", "verdict", "trace.rows"},
+    "replayer": {"bus", "verdict", "guest", "judge", "machines.board", "trace.rows", "errors"},
     "report": {"report", "verdict", "registers", "disassembly", "printable", "errors"},
     "trace": {"trace", "guest", "errors", "version"},
 }  # fmt: skip

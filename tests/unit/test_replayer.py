@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmdev.replay import clock as clock_module
+from vmdev.replay import judge as judge_module
 from vmdev.replay import replayer as replayer_module
 from vmdev.replay.bus import PioAddress, PioRange
 from vmdev.replay.clock import Clock
@@ -375,7 +376,7 @@ def test_later_divergences_of_a_device_are_consequences(script: Script) -> None:
 
 
 def test_consequences_are_all_counted_but_not_all_kept(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replayer_module, "MAX_CONSEQUENCES", 2)
+    monkeypatch.setattr(judge_module, "MAX_CONSEQUENCES", 2)
     for _ in range(6):
         script.read(BASE, 1)
     verdict = script.replay(board_of(Toy()))
@@ -432,7 +433,7 @@ def test_a_root_comes_with_the_accesses_to_its_device_before_it(script: Script) 
     script.read(BASE, 0, t_ns=50_000)
     script.read(BASE + 1, 1)
     (divergence,) = script.replay(board_of(Toy(), Toy())).divergences
-    assert len(divergence.context) == replayer_module.CONTEXT_LENGTH
+    assert len(divergence.context) == judge_module.CONTEXT_LENGTH
     assert [access.seq for access in divergence.context] == [6, 8, 10, 12, 14, 16, 18, 20]
     assert divergence.context[-2] == Access(18, 19_000, "w", "CTRL", 1, BASE + 1, 1, 9)
     # Whether offset 0 was DATA or DIV then, nobody knows any more.
