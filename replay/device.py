@@ -69,8 +69,8 @@ class Device:
     title: ClassVar[str]
     """What it is, in one line. A class with a title in a file of devices/ is that file's model."""
 
-    registers: ClassVar[RegisterMap]
-    """What the registers are called."""
+    registers: RegisterMap
+    """What the registers are called. An instance may have its own map, where they depend on how it was built."""
 
     kept_by_reset: ClassVar[tuple[str, ...]] = ()
     """Names in `state`, as patterns of fnmatch, that a hardware reset leaves alone. The model says why."""

@@ -29,6 +29,21 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class PciBar:
+    """A base address register of a PCI function."""
+
+    number: int
+    """0 to 5; 6 is the expansion ROM."""
+    size: int
+    """Number of bytes."""
+    is_io: bool = False
+    is_64: bool = False
+    prefetch: bool = False
+    address: int | None = None
+    """Where it was; None if it was not decoded."""
+
+
+@dataclass(frozen=True, slots=True)
 class PciFunction:
     """A PCI function as QEMU reported it at the end of the recording."""
 
@@ -39,6 +54,7 @@ class PciFunction:
     device_id: int
     class_code: int
     qdev_id: str = ""
+    bars: tuple[PciBar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

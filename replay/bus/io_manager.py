@@ -12,13 +12,13 @@ Differs from vm-device on purpose:
 - Registering a device's resources is all or nothing, over both buses. vm-device keeps what came before the error.
 
 Added: `resolve_pio` and `resolve_mmio` look an access up once for repeated use, and `on_change` says when what they
-found is no longer valid.
+found is no longer valid; `batch` lets it say so once for many changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -147,10 +147,24 @@ class IoManager(PioManager[DevicePio], MmioManager[DeviceMmio]):
         self.pio_bus = PioBus[DevicePio]()
         self.mmio_bus = MmioBus[DeviceMmio]()
         self._callbacks: list[Callable[[], None]] = []
+        self._batches = 0
+        self._changed_in_batch = False
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call `callback` after each method call that registered or deregistered anything: routes are then stale."""
         self._callbacks.append(callback)
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Tell those who asked by `on_change` of all changes within the context at once, at its end."""
+        self._batches += 1
+        try:
+            yield
+        finally:
+            self._batches -= 1
+            if not self._batches and self._changed_in_batch:
+                self._changed_in_batch = False
+                self._changed()
 
     def register_pio(self, bus_range: BusRange[PioAddress], device: DevicePio) -> None:
         """As `PioManager.register_pio`, and tell those who asked by `on_change`."""
@@ -251,6 +265,9 @@ class IoManager(PioManager[DevicePio], MmioManager[DeviceMmio]):
             self._changed()
 
     def _changed(self) -> None:
+        if self._batches:
+            self._changed_in_batch = True
+            return
         for callback in self._callbacks:
             callback()
 

@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import legacy
+from . import chipset, legacy
 from .board import Board
 from .wiring import Part, Wiring
 
-ACPI_REGIONS: Final = {"acpi-tmr": (0x608,)}
-"""Where SeaBIOS puts the PIIX4's and the ICH9's power management ports: 600h."""
+PCI_REGIONS: Final = {"acpi-tmr": (0x608,), "pci-conf-idx": (0xCF8,)}
+"""Ports of PCI machines. SeaBIOS puts the PIIX4's and the ICH9's power management ports at 600h."""
 
 MICROVM_REGIONS: Final = {name: legacy.REGIONS[name] for name in ("pic", "elcr", "pit", "rtc", "serial")}
 
 PARTS: Final[tuple[Part, ...]] = (
     legacy.add_pic,
+    chipset.add_pci,
     legacy.add_timers,
     legacy.add_uarts,
     legacy.add_odd_ports,
@@ -30,12 +31,12 @@ PARTS: Final[tuple[Part, ...]] = (
 
 def build_pc(guest: Guest) -> Board:
     """i440FX with PIIX4."""
-    return _build("pc", guest, legacy.REGIONS | ACPI_REGIONS)
+    return _build("pc", guest, legacy.REGIONS | PCI_REGIONS)
 
 
 def build_q35(guest: Guest) -> Board:
     """Q35 with ICH9."""
-    return _build("q35", guest, legacy.REGIONS | ACPI_REGIONS)
+    return _build("q35", guest, legacy.REGIONS | PCI_REGIONS)
 
 
 def build_isapc(guest: Guest) -> Board:

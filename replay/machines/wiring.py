@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Final, Literal
 
 from ..guest import Guest
 from ..irq import Line
 from .board import Board
+from .pci import Pci
 
 Part = Callable[["Wiring"], None]
 """Adds devices to a board."""
 
 Sink = Callable[[bool], None]
 """Takes the level of a line: an input."""
+
+TIMER_GSI: Final = 2
+"""The global system interrupt that ISA interrupt 0 is connected to, as on all PCs with an I/O APIC."""
 
 
 class Wiring:
@@ -33,10 +37,13 @@ class Wiring:
     def __init__(self, machine: str, guest: Guest, usual: Mapping[str, tuple[int, ...]]) -> None:
         self.guest = guest
         self.board = Board(machine, guest.step_ns)
+        self.pci = Pci(self.board)
         self._usual = usual
         self._has_port_map = any(region.space == "pio" for region in guest.regions)
         self._controllers: list[Callable[[int], Sink]] = []
         self._inputs: dict[int, list[Sink]] = {}
+        self._gsi_controllers: list[Callable[[int], Sink]] = []
+        self._gsi_inputs: dict[int, list[Sink]] = {}
 
     def places(self, name: str, space: Literal["pio", "mmio"] = "pio") -> list[int]:
         """Where a region of that name begins: each place at which it was mapped at any time, ascending.
@@ -49,10 +56,29 @@ class Wiring:
         return sorted({region.first - region.offset for region in self.guest.find_regions(name, space)})
 
     def irq(self, number: int) -> Line:
-        """A new line to ISA interrupt `number`. Where several lines share one, the last change counts."""
+        """A new line to ISA interrupt `number`. Where several lines share one, the last change counts.
+
+        I/O APICs hear it as the global system interrupt of the same number, but interrupt 0 as number 2.
+        """
         if number not in self._inputs:
             self._inputs[number] = [controller(number) for controller in self._controllers]
-        return Line(partial(self._drive, self._inputs[number]))
+        gsi = TIMER_GSI if number == 0 else number
+        return Line(partial(self._drive, self._inputs[number]), partial(self._drive, self._gsi(gsi)))
+
+    def gsi(self, number: int) -> Line:
+        """A new line to global system interrupt `number`, which only I/O APICs hear; from 16 on there is no ISA one."""
+        return Line(partial(self._drive, self._gsi(number)))
+
+    def _gsi(self, number: int) -> list[Sink]:
+        if number not in self._gsi_inputs:
+            self._gsi_inputs[number] = [controller(number) for controller in self._gsi_controllers]
+        return self._gsi_inputs[number]
+
+    def add_gsi_controller(self, request: Callable[[int], Sink]) -> None:
+        """Let an I/O APIC hear the global system interrupts: as `add_controller`."""
+        self._gsi_controllers.append(request)
+        for number, sinks in self._gsi_inputs.items():
+            sinks.append(request(number))
 
     def add_controller(self, request: Callable[[int], Sink]) -> None:
         """Let an interrupt controller hear the ISA interrupts: `request` gives its input for one of them.

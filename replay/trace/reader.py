@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlite_utils import Database
 
 from ..errors import TraceCorruptError
-from ..guest import Guest, PciFunction, Region
+from ..guest import Guest, PciBar, PciFunction, Region
 from . import opening
 from .rows import Event, ExitRow, Interrupt, Site
 from .schema import U64_MASK
@@ -412,8 +412,24 @@ class TraceReader:
 
     def _read_functions(self) -> Iterator[PciFunction]:
         for row in self._rows("pci_function", "bus, slot, function"):
-            del row["bars"]
-            yield PciFunction(class_code=row.pop("class"), **row)
+            bars = self._bars(row.pop("bars"))
+            yield PciFunction(class_code=row.pop("class"), bars=bars, **row)
+
+    def _bars(self, text: str) -> tuple[PciBar, ...]:
+        try:
+            return tuple(
+                PciBar(
+                    number=bar["bar"],
+                    size=bar["size"],
+                    is_io=bar["type"] == "io",
+                    is_64=bar.get("mem_type_64", False),
+                    prefetch=bar.get("prefetch", False),
+                    address=bar["address"] if bar["address"] >= 0 else None,
+                )
+                for bar in json.loads(text)
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._corrupt(f"the base addresses of a PCI function cannot be read: {text[:80]!r}") from None
 
     def _unsound(self, first: int, rows: list[ExitRow]) -> TraceCorruptError:
         """The error for the first exit from `first` on that is not among `rows`."""
