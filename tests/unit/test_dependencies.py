@@ -26,7 +26,7 @@ ALLOWED = {
     "naming": {"device", "registers", "verdict"},
     "faults": set(),
     "judge": {"bus", "device", "faults", "naming", "registers", "verdict", "trace.rows"},
-    "replayer": {"bus", "verdict", "guest", "judge", "machines.board", "trace.rows", "errors"},
+    "replayer": {"device", "bus", "verdict", "guest", "judge", "machines.board", "trace.rows", "errors"},
     "activity": {"device", "naming", "trace.rows"},
     "report": {"report", "verdict", "activity", "registers", "disassembly", "printable", "errors"},
     "trace": {"trace", "guest", "errors", "version"},
