@@ -15,6 +15,7 @@ from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Final, Protocol
 
 from .bus import MmioAddress, PioAddress, Route
+from .device import Device
 from .errors import BusError, NothingComparedError, UnknownMachineError
 from .guest import Guest
 from .judge import MASK_64, Exit, Judge, Watched
@@ -120,8 +121,16 @@ class Replayer:
         """Whether an exception now would be the replayer's own and not a model's."""
         board.io.on_change(self._forget_routes)
 
-    def run(self, progress: Callable[[int], None] | None = None) -> Verdict:
-        """Replay everything, calling `progress` now and then with the number of exits since the last call.
+    def run(
+        self,
+        progress: Callable[[int], None] | None = None,
+        observe: Callable[[Sequence[ExitRow]], None] | None = None,
+    ) -> Verdict:
+        """Replay everything.
+
+        Args:
+            progress: called now and then with the number of exits since the last call.
+            observe: called with the exits themselves, when they have been replayed; `claim` tells then who answered.
 
         Raises:
             NothingComparedError: no answer was compared, and no model failed.
@@ -139,6 +148,8 @@ class Replayer:
                 self._reset(seq, t_ns)
                 start = stop
             self._replay(rows[start:] if start else rows)
+            if observe is not None:
+                observe(rows)
             if progress is not None:
                 progress(len(rows))
         self._settle()
@@ -317,6 +328,14 @@ class Replayer:
         numbers = [number for number, owner in enumerate(self._owners) if owner is watched]
         rows = self._trace.context(seq, numbers, n) if numbers else ()
         return [(row, self._sites[row[2]], self._claimed(row[2])[1]) for row in rows]
+
+    def claim(self, number: int) -> tuple[str, Device | None, int] | None:
+        """Who answered the last access of a site: its name, the model, and the offset in it; None if nobody did.
+
+        The model is None if it is something on the bus that is no `Device`.
+        """
+        watched, route = self._owners[number], self._routes[number]
+        return None if watched is None or route is None else (watched.name, watched.model, route.offset)
 
     def _claimed(self, number: int) -> tuple[Watched, Route]:
         """Who answers a site that somebody answers."""

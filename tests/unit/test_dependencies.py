@@ -26,8 +26,9 @@ ALLOWED = {
     "naming": {"device", "registers", "verdict"},
     "faults": set(),
     "judge": {"bus", "device", "faults", "naming", "registers", "verdict", "trace.rows"},
-    "replayer": {"bus", "verdict", "guest", "judge", "machines.board", "trace.rows", "errors"},
-    "report": {"report", "verdict", "registers", "disassembly", "printable", "errors"},
+    "replayer": {"device", "bus", "verdict", "guest", "judge", "machines.board", "trace.rows", "errors"},
+    "activity": {"device", "naming", "trace.rows"},
+    "report": {"report", "verdict", "activity", "registers", "disassembly", "printable", "errors"},
     "trace": {"trace", "guest", "errors", "version"},
 }  # fmt: skip
 """By module or folder of replay/: what it may import of replay/. A folder stands for all in it."""

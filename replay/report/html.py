@@ -1,0 +1,274 @@
+"""The verdict as one HTML file: the exits of each device along the recording, with every divergence marked on it.
+
+The file holds all that it shows. It opens from disk, asks no network for anything (its own policy forbids it), and can
+be used with the keyboard alone: marks are links, `j` and `k` go from divergence to divergence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from string import Template
+from typing import Final
+
+from ..activity import NOBODY, Activity, DeviceUse, RegisterUse
+from ..disassembly import disassemble
+from ..printable import printable
+from ..verdict import Access, DeviceVerdict, Divergence, Verdict
+from .text import _COLUMNS as COLUMNS
+from .text import _bits as bits
+from .text import _internal as internal
+from .text import _number as number
+from .text import _percent as percent
+from .text import _place as place
+from .text import _value as value
+from .text import sentence
+
+USUAL_DIVERGENCES: Final = 200
+"""Divergences that are shown unless the caller asks for another number."""
+
+WIDTH: Final = 960
+"""Of the timeline, in units of the picture."""
+ROW: Final = 26
+HEATS: Final = 5
+"""Shades of the register map, each for ten times more accesses than the one before."""
+
+
+def render(verdict: Verdict, activity: Activity, limit: int | None = None) -> str:
+    """The page.
+
+    Args:
+        verdict: what was found.
+        activity: how busy the devices were, gathered in the same replay.
+        limit: how many divergences are shown at most (None: `USUAL_DIVERGENCES`), roots first.
+    """
+    most = USUAL_DIVERGENCES if limit is None else limit
+    shown = sorted(verdict.divergences, key=lambda one: (one.kind != "root", one.seq))[:most]
+    shown.sort(key=lambda one: one.seq)
+    trace = verdict.trace
+    facts = f"{trace.name}: {number(trace.exits, 'exit')} of a {trace.machine} ({trace.target}), {trace.clock} clock"
+    if not trace.closed:
+        facts += "; the recording was cut off"
+    page = Template(resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
+    return page.substitute(
+        title=_text(f"{trace.name or trace.machine}: {'agrees' if verdict.agrees else 'diverges'}"),
+        verdict=_text(sentence(verdict)),
+        outcome="good" if verdict.agrees else "bad",
+        facts=_text(facts),
+        devices=_devices(verdict),
+        timeline=_timeline(activity, shown),
+        divergences="\n".join(_divergence(one, index, verdict) for index, one in enumerate(shown)) or "<p>None.</p>",
+        hidden=_hidden(verdict, len(shown)),
+        heat="\n".join(_heat(device) for device in _in_order(verdict, activity) if device.registers),
+        inputs=_inputs(verdict),
+        unclaimed=_unclaimed(verdict),
+    )
+
+
+def _text(text: str) -> str:
+    """Text from anywhere, safe to show."""
+    return escape(printable(text))
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int = 99) -> str:
+    """A table whose cells are HTML; columns from `numbers_from` on are numbers."""
+    style = ["" if column < numbers_from else ' class="n"' for column in range(len(titles))]
+    head = "".join(f'<th scope="col"{css}>{_text(title)}</th>' for title, css in zip(titles, style, strict=True))
+    body = "\n".join(
+        "<tr>" + "".join(f"<td{css}>{cell}</td>" for cell, css in zip(row, style, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+
+
+# Devices
+
+
+def _devices(verdict: Verdict) -> str:
+    columns = [(title, count) for title, count, always in COLUMNS if always or count(verdict.totals)]
+    tallies = [(device.name, device.tally) for device in verdict.devices if not device.excluded]
+    rows = [
+        [_text(name), *(f"{count(tally):,}" for _, count in columns), percent(tally.agreement)]
+        for name, tally in [*tallies, ("total", verdict.totals)]
+    ]
+    return _table(["device", *(title for title, _ in columns), "agreement"], rows, numbers_from=1)
+
+
+def _in_order(verdict: Verdict, activity: Activity) -> list[DeviceUse]:
+    """The devices in the machine's order, and last what no device claimed."""
+    names = [device.name for device in verdict.devices if device.name in activity.devices]
+    rest = [name for name in activity.devices if name not in names and name != NOBODY]
+    nobody = [NOBODY] if NOBODY in activity.devices else []
+    return [activity.devices[name] for name in (*names, *rest, *nobody)]
+
+
+# The timeline
+
+
+def _timeline(activity: Activity, shown: Sequence[Divergence]) -> str:
+    uses = list(activity.devices.values())
+    step = WIDTH / max(1, max((len(device.exits) for device in uses), default=1))
+    rows = [_lane(device, row, step) for row, device in enumerate(uses)]
+    lanes = {device.name: row for row, device in enumerate(uses)}
+    marks = [
+        _mark(one, index, (activity.column(one.seq) + 0.5) * step, lanes[one.device])
+        for index, one in enumerate(shown)
+        if one.device in lanes
+    ]
+    height = ROW * len(uses) + 20
+    ticks = _ticks(activity, step, ROW * len(uses))
+    return (
+        f'<svg viewBox="-150 0 {WIDTH + 170} {height}" role="group" aria-label="Exits of each device, in order">'
+        + "\n".join([*rows, *ticks, *marks])
+        + "</svg>"
+    )
+
+
+def _lane(device: DeviceUse, row: int, step: float) -> str:
+    """One device: a bar for each part of the recording, as high as the root of its share of the busiest part."""
+    busiest = max(device.exits) or 1
+    base = ROW * (row + 1) - 2
+    bars = "".join(
+        f"M{column * step:.1f} {base}v{-math.sqrt(count / busiest) * (ROW - 6):.1f}h{step:.1f}V{base}z"
+        for column, count in enumerate(device.exits)
+        if count
+    )
+    title = f"{device.name}: {number(sum(device.exits), 'exit')}"
+    return (
+        f'<g><title>{_text(title)}</title><text x="-8" y="{base - 5}" text-anchor="end">{_text(device.name)}</text>'
+        f'<path class="bars" d="{bars}"/><path class="line" d="M0 {base}H{WIDTH}"/></g>'
+    )
+
+
+def _ticks(activity: Activity, step: float, y: int) -> list[str]:
+    """What time it was, at five places."""
+    times = activity.times_ns
+    places = sorted({len(times) * part // 5 for part in range(5)}) if times else []
+    first = {column: activity.first_exit + column * activity.length for column in places}
+    return [
+        f'<text class="tick" x="{column * step:.1f}" y="{y + 14}">exit {seq:,}, {times[column] / 1e9:.3f} s</text>'
+        for column, seq in first.items()
+    ]
+
+
+def _mark(one: Divergence, index: int, x: float, row: int) -> str:
+    top = ROW * row + 3
+    label = f"{one.kind} {_subject(one)}, exit {one.seq:,}"
+    return (
+        f'<a href="#d{index}" class="{one.kind}" aria-label="{_text(label)}"><title>{_text(label)}</title>'
+        f'<path d="M{x - 5:.1f} {top}h10l-5 9z"/></a>'
+    )
+
+
+# Divergences
+
+
+def _subject(one: Divergence) -> str:
+    return f"{one.device}.{one.register}" if one.register else one.device
+
+
+def _divergence(one: Divergence, index: int, verdict: Verdict) -> str:
+    parts = [f"<h3>{'Root' if one.kind == 'root' else 'Consequence'}: {_text(_subject(one))}</h3>"]
+    where = f"exit {one.seq:,} at {one.t_ns / 1e9:.9f} s"
+    if one.address is not None:
+        verb = "read" if one.direction == "r" else "write"
+        where += (
+            f", {verb} of {number(one.size or 0, 'byte')} at {one.space} {one.address:#x}, offset {one.offset or 0:#x}"
+        )
+    parts.append(f"<p>{_text(where)}</p>")
+    if one.cause != "fault" and one.hw is not None and one.model is not None:
+        parts.append(_values(one, one.hw, one.model, one.size or 0))
+    if one.detail:
+        parts.append(f"<pre>{_lines(one.detail)}</pre>")
+    if one.instruction is not None:
+        insn = one.instruction
+        text = disassemble(insn.code, insn.pc, verdict.trace.target, insn.size, insn.text) or "unknown"
+        parts.append(f"<p>instruction at {insn.pc:#x}: <code>{_text(text)}</code></p>")
+    if one.context:
+        parts.append(
+            "<details open><summary>the accesses to it before</summary>" + _context(one.context) + "</details>"
+        )
+    if one.state:
+        parts.append("<details><summary>state of the model after it</summary>" + _state(one.state) + "</details>")
+    parts.append("</article>")
+    return "\n".join([f'<article id="d{index}" class="{one.kind}" tabindex="-1">', *parts])
+
+
+def _lines(text: str) -> str:
+    return "\n".join(_text(line) for line in text.splitlines())
+
+
+def _values(one: Divergence, hw: int, model: int, size: int) -> str:
+    rows = [
+        ("value", value(hw, size), value(model, size)),
+        *((field.name, field.hw, field.model) for field in one.fields),
+    ]
+    cells = [[_text(cell) for cell in row] for row in rows]
+    differing = f"differing bits {bits(hw ^ model)}"
+    return f"{_table(['', 'hw', 'model'], cells)}\n<p>{differing}</p>"
+
+
+def _context(context: Sequence[Access]) -> str:
+    rows = [
+        [
+            f"{access.seq:,}",
+            f"{access.t_ns / 1e9:.9f} s",
+            "read" if access.direction == "r" else "write",
+            _text(access.register or f"offset {access.offset:#x}"),
+            value(access.value, access.size),
+        ]
+        for access in context
+    ]
+    return _table(["exit", "time", "", "register", "value"], rows)
+
+
+def _state(state: Mapping[str, int]) -> str:
+    return _table(["", "value"], [[_text(name), internal(name, held)] for name, held in state.items()])
+
+
+def _hidden(verdict: Verdict, shown: int) -> str:
+    """What was counted, but is not on the page."""
+    rest = verdict.totals.roots + verdict.totals.consequences - shown
+    return (
+        f"<p>{number(rest, 'divergence')} more {'is' if rest == 1 else 'are'} not shown here.</p>" if rest > 0 else ""
+    )
+
+
+# Registers
+
+
+def _heat(device: DeviceUse) -> str:
+    cells = "\n".join(_cell(register) for register in sorted(device.registers.values(), key=lambda one: one.offset))
+    total = sum(register.reads + register.writes for register in device.registers.values())
+    title = f"{_text(device.name)}: {number(total, 'access')}, {number(len(device.registers), 'place')}"
+    return f'<details><summary>{title}</summary><ul class="heat">\n{cells}\n</ul></details>'
+
+
+def _cell(register: RegisterUse) -> str:
+    heat = min(HEATS, len(str(register.reads + register.writes)))
+    name = "/".join(register.names) or f"offset {register.offset:#x}"
+    return f'<li class="h{heat}"><b>{_text(name)}</b> {register.reads:,} r {register.writes:,} w</li>'
+
+
+# What was not computed, and what nobody answered
+
+
+def _inputs(verdict: Verdict) -> str:
+    rows = [
+        [_text(device.name), kind, _text(register), f"{count:,}"]
+        for kind in ("learned", "assumed")
+        for device in verdict.devices
+        for register, count in sorted(_taught(device, kind).items(), key=lambda item: -item[1])
+    ]
+    return _table(["device", "", "register", "reads"], rows, numbers_from=3) if rows else "<p>Nothing.</p>"
+
+
+def _taught(device: DeviceVerdict, kind: str) -> Mapping[str, int]:
+    return device.learned if kind == "learned" else device.assumed
+
+
+def _unclaimed(verdict: Verdict) -> str:
+    rows = [[_text(place(one)), f"{one.reads:,}", f"{one.writes:,}"] for one in verdict.unclaimed]
+    return _table(["place", "reads", "writes"], rows, numbers_from=1) if rows else "<p>Nothing.</p>"

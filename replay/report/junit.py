@@ -1,0 +1,76 @@
+"""Verdicts as JUnit XML, which continuous integration shows: a suite for each trace, a case for each device.
+
+A device that diverged is a failure with its first root in full; one that failed by an exception, and nothing else, is
+an error; one that was not judged is skipped. A case's properties are its counts. Nothing depends on when it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from xml.etree import ElementTree as Xml
+
+from ..printable import printable
+from ..verdict import DeviceVerdict, Verdict
+from .text import _root as root_text
+from .text import sentence
+
+COUNTS: Final = (
+    "exits", "reads", "writes", "matched", "masked", "learned", "assumed", "diverged", "roots", "consequences",
+    "unmodelled", "delivered", "excluded",
+)  # fmt: skip
+
+
+def render(verdicts: Sequence[Verdict]) -> str:
+    """The document, ending with a newline."""
+    suites = Xml.Element("testsuites", name="vmdev")
+    for verdict in verdicts:
+        suites.append(_suite(verdict))
+    for count in ("tests", "failures", "errors", "skipped"):
+        suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
+    Xml.indent(suites)
+    return Xml.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(verdict: Verdict) -> Xml.Element:
+    name = printable(verdict.trace.name or verdict.trace.machine)
+    suite = Xml.Element("testsuite", name=name)
+    cases = [_case(name, device, verdict) for device in verdict.devices]
+    suite.set("tests", str(len(cases)))
+    for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(count, str(sum(case.find(tag) is not None for case in cases)))
+    suite.set("time", "0")
+    properties = Xml.SubElement(suite, "properties")
+    totals = verdict.totals
+    for key, value in (
+        ("machine", verdict.machine),
+        ("target", verdict.trace.target),
+        ("closed", int(verdict.trace.closed)),
+        ("exits", totals.exits),
+        ("checked", totals.checked),
+        ("unclaimed_reads", totals.unclaimed_reads),
+        ("unclaimed_writes", totals.unclaimed_writes),
+    ):
+        Xml.SubElement(properties, "property", name=key, value=printable(str(value)))
+    suite.extend(cases)
+    Xml.SubElement(suite, "system-out").text = printable(sentence(verdict))
+    return suite
+
+
+def _case(suite: str, device: DeviceVerdict, verdict: Verdict) -> Xml.Element:
+    case = Xml.Element("testcase", classname=suite, name=printable(device.name), time="0")
+    properties = Xml.SubElement(case, "properties")
+    for count in COUNTS:
+        Xml.SubElement(properties, "property", name=count, value=str(getattr(device.tally, count)))
+    if device.excluded:
+        Xml.SubElement(case, "skipped", message="not judged")
+        return case
+    roots = [root for root in verdict.roots if root.device == device.name]
+    if roots:
+        first = roots[0]
+        place = f"{first.device}.{first.register}" if first.register else first.device
+        message = f"{len(roots)} root divergence{'s'[: len(roots) > 1]}, the first in {place} at exit {first.seq:,}"
+        kind = "error" if all(root.cause == "fault" for root in roots) else "failure"
+        body = Xml.SubElement(case, kind, type=first.cause, message=printable(message))
+        body.text = "\n".join(printable(line) for line in root_text(first, verdict))
+    return case
