@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from vmdev.replay.errors import (
     NotATraceError,
     OutputExistsError,
+    TraceCorruptError,
     TraceError,
     TraceNotFoundError,
     TraceVersionError,
 )
-from vmdev.replay.guest import PciFunction, Region
+from vmdev.replay.guest import PciBar, PciFunction, Region
 from vmdev.replay.trace import U64_MASK, Event, TraceReader, TraceWriter, find_gaps, schema, writer
 
 
@@ -236,11 +237,29 @@ def test_fact_can_be_set_again(path: Path) -> None:
 
 
 def test_pci_function_with_its_bars(path: Path) -> None:
+    bars = [
+        {"bar": 0, "type": "memory", "address": 0xFD00_0000, "size": 1 << 24, "mem_type_64": False, "prefetch": True},
+        {"bar": 1, "type": "io", "address": -1, "size": 16},
+    ]
     with TraceWriter(path) as new:
-        new.add_pci_function(PciFunction(0, 2, 0, 0x1234, 0x1111, 0x0300, "vga"), [{"bar": 0, "size": 16}])
+        new.add_pci_function(PciFunction(0, 2, 0, 0x1234, 0x1111, 0x0300, "vga"), bars)
     with TraceReader(path) as opened:
-        assert opened.guest.functions == (PciFunction(0, 2, 0, 0x1234, 0x1111, 0x0300, "vga"),)
-    assert query(path, "SELECT bars FROM pci_function") == [('[{"bar": 0, "size": 16}]',)]
+        (function,) = opened.guest.functions
+    assert function == PciFunction(
+        *(0, 2, 0, 0x1234, 0x1111, 0x0300, "vga"),
+        bars=(
+            PciBar(0, 1 << 24, is_io=False, is_64=False, prefetch=True, address=0xFD00_0000),
+            PciBar(1, 16, is_io=True, is_64=False, prefetch=False, address=None),
+        ),
+    )
+    assert query(path, "SELECT bars FROM pci_function") == [(json.dumps(bars),)]
+
+
+def test_bars_that_cannot_be_read_are_damage(path: Path) -> None:
+    with TraceWriter(path) as new:
+        new.add_pci_function(PciFunction(0, 2, 0, 0x1234, 0x1111, 0x0300), [{"bar": 0, "size": 16}])
+    with TraceReader(path) as opened, pytest.raises(TraceCorruptError, match="base addresses of a PCI function"):
+        opened.guest  # noqa: B018
 
 
 def test_number_of_exits_is_kept_with_a_snapshot(path: Path) -> None:
