@@ -13,6 +13,7 @@ from functools import partial
 from typing import ClassVar, Final, Literal, Self
 
 from .clock import Clock
+from .contracts import Contract
 from .registers import RegisterMap
 
 InputKind = Literal["learned", "assumed"]
@@ -74,6 +75,9 @@ class Device:
 
     kept_by_reset: ClassVar[tuple[str, ...]] = ()
     """Names in `state`, as patterns of fnmatch, that a hardware reset leaves alone. The model says why."""
+
+    contracts: ClassVar[tuple[Contract, ...]] = ()
+    """Where an answer need not equal the recorded one, each with its reason."""
 
     width: ClassVar[int] = 1
     """The widest access, in bytes, that `read` and `write` take. Wider ones arrive split, lowest offset first."""

@@ -42,6 +42,14 @@ class DeviceConfigError(VmdevError):
     """A device or a board was built with impossible parameters."""
 
 
+class ContractError(VmdevError):
+    """A contract or a known divergence is written wrongly, or names what does not exist."""
+
+
+class UserModelError(VmdevError):
+    """A user's model or board cannot be used: it cannot be imported, is of the wrong kind, or cannot be built."""
+
+
 class UnknownMachineError(VmdevError):
     """No machine or device of that name can be replayed into."""
 
@@ -52,6 +60,13 @@ class NothingComparedError(VmdevError):
 
 class TimerLoopError(VmdevError):
     """A model's timer re-arms itself without end at one point of time."""
+
+
+class ModelHungError(VmdevError):
+    """A model did not come back from an access, a timer or a reset in time. Raised into it, from outside."""
+
+    def __init__(self, message: str = "the model did not come back in time, and was ended") -> None:
+        super().__init__(message)
 
 
 class RecordError(VmdevError):

@@ -1,68 +1,35 @@
 """The judge: looks closely at an answer that differs from the recorded one, and at a model that failed.
 
-The replayer calls it for nothing else, so what happens here may take its time.
+The replayer calls it for nothing else, so what happens here may take its time. A difference is excused by a contract,
+or explained by the model as input from outside, or found in the ledger of known divergences; else it is a divergence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeGuard
 
 from .bus import Route
-from .device import Device, Unknown, Unmodelled
+from .causes import find_cause
+from .context import CONTEXT_LENGTH, WARM_UP, Row, context
+from .device import Unknown, Unmodelled
 from .faults import Place, place_of, tell
-from .naming import differences, register_names, unbanked_name
-from .registers import Direction
-from .verdict import Access, Cause, DeviceVerdict, Divergence, FieldDifference, Instruction, Kind, Tally
+from .ledger import Ledger
+from .naming import Differing, Piece, describe, differing, pieces, side_by_side
+from .registers import Register
+from .suspicion import Spot
+from .verdict import Access, Cause, Divergence, Fold, Instruction, Kind
+from .watched import Watched
 
 if TYPE_CHECKING:
-    from .trace.rows import ExitRow, Site
-
-CONTEXT_LENGTH: Final = 8
-"""Accesses that are kept with a root divergence."""
+    from .trace.rows import Site
 
 MAX_CONSEQUENCES: Final = 100
-"""Consequences of each device that are kept; all are counted."""
+"""Consequences of each device that are kept; all are counted, and all are in the folds."""
 
 MASK_64: Final = (1 << 64) - 1
-
-
-class Watched:
-    """A device under judgement."""
-
-    __slots__ = ("broken", "faults", "judged", "kept", "model", "name", "verdict", "write_faults")
-
-    def __init__(self, name: str, device: object, judged: bool) -> None:
-        self.name = name
-        self.model = device if isinstance(device, Device) else None
-        """None if it is something on the bus that is no model: it has no names and no state to show."""
-        self.verdict = DeviceVerdict(name, "" if device is None else type(device).__name__, excluded=not judged)
-        self.judged = judged
-        self.broken = False
-        """Whether it diverged since it was last reset."""
-        self.faults: set[Place] = set()
-        """Since it was last reset."""
-        self.kept = 0
-        """Consequences that were kept."""
-        self.write_faults = 0
-
-    def heal(self) -> None:
-        """Forget what went wrong before a reset."""
-        self.broken = False
-        self.faults.clear()
-
-    def close(self) -> None:
-        """Complete the tally: what was not counted otherwise went well."""
-        tally = self.verdict.tally
-        if self.judged:
-            failed_reads = tally.diverged - self.write_faults
-            tally.matched = tally.reads - tally.masked - tally.learned - tally.assumed - tally.unmodelled - failed_reads
-            tally.delivered = tally.writes - self.write_faults
-        else:
-            self.verdict.tally = Tally(tally.exits, tally.reads, tally.writes, excluded=tally.exits)
-            self.verdict.learned.clear()
-            self.verdict.assumed.clear()
 
 
 class Exit(NamedTuple):
@@ -76,50 +43,75 @@ class Exit(NamedTuple):
     watched: Watched
     """Who answered."""
     route: Route
+    judged: bool
+    """If not, the model learns what it must, and nothing is counted."""
 
     @property
     def full(self) -> int:
         """A value of all ones."""
         return (1 << 8 * self.route.size) - 1
 
-    @classmethod
-    def of(cls, seq: int, t_ns: int, site: Site, value: int, claim: tuple[Watched, Route]) -> Exit:
-        """The exit that a row of the trace tells of."""
-        return cls(seq, t_ns, site, value & (1 << 8 * site.size) - 1, *claim)
+    def name(self, register: str | None) -> str:
+        """What to count the exit under."""
+        return register or f"offset {self.route.offset:#x}"
 
 
 class Claims(Protocol):
     """What the judge asks the replayer."""
 
-    def context(self, watched: Watched, seq: int, n: int) -> Sequence[tuple[ExitRow, Site, Route]]:
+    def accesses(self, watched: Watched, seq: int, n: int) -> Sequence[Row]:
         """The last `n` exits before `seq` that `watched` answered, oldest first."""
+
+    def has_written(self, watched: Watched, register: Register) -> bool:
+        """Whether the guest may have written to the register's offset since the replay began."""
+
+    def report_writes(self, watched: Watched) -> None:
+        """From now on, call `Judge.wrote` after each write to the device."""
 
 
 class Judge:
-    """Judges the differences of one replay."""
+    """Judges the differences of one replay.
 
-    def __init__(self, claims: Claims) -> None:
+    Args:
+        claims: the replayer.
+        ledger: the known divergences.
+        ends_at_root: whether there is nothing left to do after the first root, see `is_done`.
+    """
+
+    def __init__(self, claims: Claims, ledger: Ledger, ends_at_root: bool = False) -> None:
         self._claims = claims
+        self._ledger = ledger
+        self._ends_at_root = ends_at_root
+        self._folds: dict[tuple[int, str, Cause, str, tuple[str, ...]], Fold] = {}
         self.divergences: list[Divergence] = []
+        self.is_done = False
+        self.asking = False
+        """Whether a model runs on the judge's behalf; a sign for the watchdog."""
+
+    @property
+    def folds(self) -> list[Fold]:
+        """All consequences, equal ones together."""
+        return list(self._folds.values())
 
     # Answers
 
     def differs(self, at: Exit, answer: object) -> None:
         """Judge a read's answer that is not simply the recorded value."""
-        if at.route.size == 8:  # undo read_signed
-            if isinstance(answer, tuple):
-                (answer,) = answer
-            elif isinstance(answer, int):
-                answer &= MASK_64
+        if isinstance(answer, tuple):  # undo the replayer's wrapping
+            (answer,) = answer
+        elif at.route.size == 8 and isinstance(answer, int):
+            answer &= MASK_64
+        tally = at.watched.verdict.tally
         if isinstance(answer, Unmodelled):
-            at.watched.verdict.tally.unmodelled += 1
+            tally.unmodelled += at.judged
         elif isinstance(answer, Unknown):
             self._judge_unknown(at, answer)
-        elif _is_value(answer, at.full):
-            if answer != at.hw:
-                self._judge_value(at, answer)
-        else:
+        elif not _is_value(answer, at.full):
             self._bad_answer(at, answer)
+        elif answer != at.hw:
+            self._judge_value(at, answer)
+        else:
+            self._observe(at)
 
     def _judge_unknown(self, at: Exit, answer: Unknown) -> None:
         mask = answer.mask & at.full
@@ -127,36 +119,109 @@ class Judge:
         if not _is_value(known, at.full):
             self._bad_answer(at, known)
             return
-        register = _names(at, "r", mask)
+        register = _names(self._pieces(at), mask)
         try:
-            answer.learn(at.hw & mask)
+            with self._asking():
+                answer.learn(at.hw & mask)
         except Exception as error:
             self._access_fault(at, place_of(error), tell(error))
             return
         if known != at.hw & ~mask:
             self._judge_value(at, known | at.hw & mask)
         elif answer.kind == "assumed":
-            _assumed(at, register)
-        else:
+            self._assumed(at, register)
+        elif at.judged:
             at.watched.verdict.tally.learned += 1
-            _increment(at.watched.verdict.learned, register, at)
+            _increment(at.watched.verdict.learned, at.name(register))
 
     def _judge_value(self, at: Exit, answer: int) -> None:
-        watched, route = at.watched, at.route
-        register, fields = _differences(at, answer)
-        # The place for contracts: one that masks all differing bits makes the outcome `masked`.
-        if watched.model is not None:
+        parts = self._pieces(at)
+        rows = self._excuse(at, differing(at.route.offset, parts, at.hw, answer))
+        if not rows:
+            at.watched.verdict.tally.masked += at.judged
+            return
+        model = at.watched.model
+        if model is not None:
             try:
-                assumed = watched.model.assume(route.offset, route.size, at.hw, answer)
+                with self._asking():
+                    assumed = model.assume(at.route.offset, at.route.size, at.hw, answer)
             except Exception as error:
                 self._access_fault(at, place_of(error), tell(error))
                 return
             if assumed:
-                _assumed(at, register)
+                self._assumed(at, describe(rows)[0])
                 return
+        if at.judged:
+            self._value_diverged(at, parts, rows, answer)
+
+    def _assumed(self, at: Exit, register: str | None) -> None:
+        if at.judged:
+            at.watched.verdict.tally.assumed += 1
+            _increment(at.watched.verdict.assumed, at.name(register))
+
+    def _value_diverged(self, at: Exit, parts: Sequence[Piece], rows: Sequence[Differing], answer: int) -> None:
+        watched = at.watched
+        if self._ledger.covers(watched.name, at.seq, [(row.name, row.bits) for row in rows]):
+            watched.verdict.tally.known += 1
+            return
         watched.verdict.tally.diverged += 1
-        kind = self._classify(watched, None)
-        self._keep(watched, kind, lambda: self._divergence(at, kind, "value", answer, register, fields))
+        kind, root = watched.suspicion.differ(at.seq, [_spot(row) for row in rows])
+        register, fields = describe(rows)
+
+        def divergence() -> Divergence:
+            cause_class, explanation = find_cause(
+                rows, parts, at.site.size, at.hw, answer, lambda each: self._claims.has_written(watched, each)
+            )
+            return replace(
+                self._divergence(at, kind, root),
+                cause="value",
+                cause_class=cause_class,
+                explanation=explanation,
+                register=register,
+                model=answer,
+                fields=fields,
+                side_by_side=side_by_side(rows) if kind == "root" else (),
+            )
+
+        self._enter(watched, kind, divergence)
+        if kind == "consequence":
+            names = "+".join(row.name for row in rows)
+            fold = self._fold(watched, root, at.seq, at.t_ns, "value", names, tuple(each.name for each in fields))
+            fold.bits |= at.hw ^ answer
+
+    # Contracts
+
+    def _excuse(self, at: Exit, rows: list[Differing]) -> list[Differing]:
+        """What no contract excuses. They are counted only if all of the difference is excused."""
+        if not at.watched.by_register:
+            return rows
+        left: list[Differing] = []
+        used = []
+        for row in rows:
+            excused = 0
+            for clause in at.watched.by_register.get(row.name, ()):
+                bits = clause.observe(row.hw, row.model, row.visible) & row.bits & ~excused
+                excused |= bits
+                used.append((clause, bits))
+            if row.bits & ~excused:
+                left.append(row._replace(model=row.model ^ excused & row.bits))
+        if not left and at.judged:
+            for clause, bits in used:
+                if bits:
+                    clause.count(bits)
+        return left
+
+    def _observe(self, at: Exit) -> None:
+        """A read that agrees, which a contract wanted to see."""
+        for register, start, bits, shift in self._pieces(at):
+            if register is not None:
+                full = (1 << bits) - 1
+                value = (at.hw >> start & full) << shift
+                for clause in at.watched.by_register.get(register.name, ()):
+                    if clause.needs_all:
+                        clause.observe(value, value, full << shift)
+
+    # Faults of models
 
     def _bad_answer(self, at: Exit, answer: object) -> None:
         """A read gave something that no read of that size can give."""
@@ -165,24 +230,33 @@ class Judge:
         what = f"a read of {route.size} bytes at offset {route.offset:#x} was answered with {shown}"
         self._access_fault(at, (type(answer).__name__, "", route.offset), what)
 
-    # Faults of models
-
     def access_raised(self, at: Exit, error: Exception) -> None:
         """A model raised at an access."""
         self._access_fault(at, place_of(error), tell(error))
 
     def _access_fault(self, at: Exit, place: Place, detail: str) -> None:
+        if not at.judged:
+            return
         watched = at.watched
-        direction = at.site.direction
         watched.verdict.tally.diverged += 1
-        watched.write_faults += direction == "w"
-        kind = self._classify(watched, place)
-        register = _names(at, direction, MASK_64)
-        self._keep(watched, kind, lambda: self._divergence(at, kind, "fault", None, register, (), detail))
+        watched.write_faults += at.site.direction == "w"
+        kind, root = watched.suspicion.fail(at.seq, place)
+        register = _names(self._pieces(at), MASK_64)
+        self._enter(
+            watched,
+            kind,
+            lambda: replace(
+                self._divergence(at, kind, root), cause="fault", cause_class="fault", register=register, detail=detail
+            ),
+        )
+        if kind == "consequence":
+            self._fold(watched, root, at.seq, at.t_ns, "fault", at.name(register), ())
 
-    def outside_fault(self, watched: Watched, seq: int, t_ns: int, error: Exception) -> None:
+    def outside_fault(self, watched: Watched, seq: int, t_ns: int, error: Exception, judged: bool) -> None:
         """A model failed in a timer or at a reset."""
-        kind = self._classify(watched, place_of(error))
+        if not judged:
+            return
+        kind, root = watched.suspicion.fail(seq, place_of(error))
 
         def divergence() -> Divergence:
             return Divergence(
@@ -191,53 +265,62 @@ class Judge:
                 device=watched.name,
                 kind=kind,
                 cause="fault",
+                cause_class="fault",
+                root_seq=None if kind == "root" else root,
                 detail=tell(error),
-                state=_state(watched) if kind == "root" else {},
-                context=self._context(watched, seq) if kind == "root" else (),
+                state=self._state(watched) if kind == "root" else {},
+                context=self._context(watched, seq, None) if kind == "root" else (),
             )
 
-        self._keep(watched, kind, divergence)
+        self._enter(watched, kind, divergence)
+        if kind == "consequence":
+            self._fold(watched, root, seq, t_ns, "fault", "", ())
 
     # Divergences
 
-    def _classify(self, watched: Watched, place: Place | None) -> Kind:
-        """Book a divergence. A fault that was not seen before is a root even on a device that diverged earlier."""
-        root = not watched.broken if place is None else place not in watched.faults
-        watched.broken = True
-        if place is not None:
-            watched.faults.add(place)
-        if root:
-            watched.verdict.tally.roots += 1
-            return "root"
-        watched.verdict.tally.consequences += 1
-        return "consequence"
-
-    def _keep(self, watched: Watched, kind: Kind, make: Callable[[], Divergence]) -> None:
-        if not watched.judged:
+    def wrote(self, watched: Watched, route: Route) -> None:
+        """The guest wrote to a device that is suspect: see rule 5 of `suspicion`."""
+        if watched.model is None or watched.suspicion.is_idle:
             return
-        if kind == "consequence":
+        with suppress(Exception), self._asking():
+            found = pieces(watched.model, route.offset, route.size, "w")
+            watched.suspicion.write(piece.register for piece in found if piece.register)
+
+    def _enter(self, watched: Watched, kind: Kind, make: Callable[[], Divergence]) -> None:
+        """Count a divergence, and keep it unless there are enough."""
+        tally = watched.verdict.tally
+        if kind == "root":
+            tally.roots += 1
+            self._claims.report_writes(watched)
+            self.is_done = self.is_done or self._ends_at_root
+        else:
+            tally.consequences += 1
             if watched.kept >= MAX_CONSEQUENCES:
                 return
             watched.kept += 1
         self.divergences.append(make())
 
-    def _divergence(
-        self,
-        at: Exit,
-        kind: Kind,
-        cause: Cause,
-        answer: int | None,
-        register: str | None,
-        fields: tuple[FieldDifference, ...],
-        detail: str = "",
-    ) -> Divergence:
+    def _fold(
+        self, watched: Watched, root: int, seq: int, t_ns: int, cause: Cause, register: str, fields: tuple[str, ...]
+    ) -> Fold:
+        key = (root, watched.name, cause, register, fields)
+        fold = self._folds.get(key)
+        if fold is None:
+            fold = self._folds[key] = Fold(root, watched.name, register, fields, cause, seq, t_ns, seq, t_ns)
+        fold.count += 1
+        fold.last_seq, fold.last_t_ns = seq, t_ns
+        return fold
+
+    def _divergence(self, at: Exit, kind: Kind, root: int) -> Divergence:
+        """All that does not depend on what went wrong."""
         site, watched = at.site, at.watched
         return Divergence(
             seq=at.seq,
             t_ns=at.t_ns,
             device=watched.name,
             kind=kind,
-            cause=cause,
+            cause="value",
+            root_seq=None if kind == "root" else root,
             vcpu=site.vcpu,
             instruction=Instruction(site.pc, bytes(site.insn), site.text, site.size),
             space=site.space,
@@ -245,60 +328,54 @@ class Judge:
             address=site.address,
             offset=at.route.offset,
             size=site.size,
-            register=register,
             hw=at.hw,
-            model=answer,
-            fields=fields,
-            detail=detail,
-            state=_state(watched) if kind == "root" else {},
-            context=self._context(watched, at.seq) if kind == "root" else (),
+            state=self._state(watched) if kind == "root" else {},
+            context=self._context(watched, at.seq, at) if kind == "root" else (),
         )
 
-    def _context(self, watched: Watched, seq: int) -> tuple[Access, ...]:
-        accesses = []
-        for (at_seq, t_ns, _, value), site, route in self._claims.context(watched, seq, CONTEXT_LENGTH):
-            name = unbanked_name(watched.model, route.offset, site.direction) if watched.model else None
-            hw = value & (1 << 8 * site.size) - 1
-            accesses.append(Access(at_seq, t_ns, site.direction, name, route.offset, site.address, site.size, hw))
-        return tuple(accesses)
+    def _context(self, watched: Watched, seq: int, at: Exit | None) -> tuple[Access, ...]:
+        rows = self._claims.accesses(watched, seq, CONTEXT_LENGTH + WARM_UP)
+        last = None if at is None else ((at.seq, at.t_ns, at.site.id, at.hw), at.site, at.route)
+        with self._asking():
+            return context(watched.model, rows, last)
+
+    # Asking models
+
+    def _state(self, watched: Watched) -> Mapping[str, int]:
+        with self._asking():
+            return watched.state()
+
+    def _pieces(self, at: Exit) -> list[Piece]:
+        """The access cut into registers; one piece without a register if they have no names, or the model fails."""
+        if at.watched.model is not None:
+            with suppress(Exception), self._asking():
+                return pieces(at.watched.model, at.route.offset, at.route.size, at.site.direction)
+        return [Piece(None, 0, 8 * at.route.size, 0)]
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self.asking = True
+        try:
+            yield
+        finally:
+            self.asking = False
 
 
-def _assumed(at: Exit, register: str | None) -> None:
-    at.watched.verdict.tally.assumed += 1
-    _increment(at.watched.verdict.assumed, register, at)
+def _spot(row: Differing) -> Spot:
+    if row.register is None:
+        return Spot.undeclared(row.offset)
+    return Spot.of(row.register, (field.name for field in row.fields))
 
 
 def _is_value(answer: object, full: int) -> TypeGuard[int]:
     return isinstance(answer, int) and 0 <= answer <= full
 
 
-def _names(at: Exit, direction: Direction, bits: int) -> str | None:
-    """The registers that hold `bits` of an access; None if they have no names, or the model fails when asked."""
-    if at.watched.model is None:
-        return None
-    with suppress(Exception):
-        return register_names(at.watched.model, at.route.offset, at.route.size, direction, bits)
-    return None
+def _names(parts: Sequence[Piece], bits: int) -> str | None:
+    """The registers that hold any of `bits` of an access, joined by "+"; None if none is declared."""
+    names = [piece.register.name for piece in parts if piece.register and bits >> piece.start & (1 << piece.bits) - 1]
+    return "+".join(names) or None
 
 
-def _differences(at: Exit, answer: int) -> tuple[str | None, tuple[FieldDifference, ...]]:
-    """The registers and fields in which two answers differ; nothing if they have no names, or the model fails."""
-    if at.watched.model is None:
-        return None, ()
-    with suppress(Exception):
-        return differences(at.watched.model, at.route.offset, at.route.size, "r", at.hw, answer)
-    return None, ()
-
-
-def _state(watched: Watched) -> Mapping[str, int]:
-    """The model's state; nothing if it fails when asked."""
-    if watched.model is None:
-        return {}
-    with suppress(Exception):
-        return dict(watched.model.state())
-    return {}
-
-
-def _increment(counts: dict[str, int], register: str | None, at: Exit) -> None:
-    name = register or f"offset {at.route.offset:#x}"
+def _increment(counts: dict[str, int], name: str) -> None:
     counts[name] = counts.get(name, 0) + 1

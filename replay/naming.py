@@ -6,11 +6,12 @@ part of one. Here an access is cut into pieces, each the part of one register th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from .device import Device
-from .registers import Direction, Register
-from .verdict import FieldDifference
+from .registers import Direction, Field, Register
+from .verdict import FieldDifference, FieldPair
 
 WIDEST_REGISTER_BYTES: Final = 8
 
@@ -25,6 +26,34 @@ class Piece(NamedTuple):
     """Number of bits."""
     shift: int
     """First bit within the register."""
+
+
+class Differing(NamedTuple):
+    """A register, or a byte that none is declared for, in which two values of an access differ."""
+
+    register: Register | None
+    offset: int
+    """Of the register's first byte that the access covers."""
+    hw: int
+    """In place within the register, as far as the access covers it."""
+    model: int
+    visible: int
+    """The bits of the register that the access covers."""
+
+    @property
+    def bits(self) -> int:
+        """The register's bits that differ."""
+        return self.hw ^ self.model
+
+    @property
+    def name(self) -> str:
+        """The register's name, or its offset."""
+        return self.register.name if self.register else f"offset {self.offset:#x}"
+
+    @property
+    def fields(self) -> list[Field]:
+        """The fields that differ."""
+        return [field for field in self.register.fields if field.mask & self.bits] if self.register else []
 
 
 def pieces(device: Device, offset: int, size: int, direction: Direction) -> list[Piece]:
@@ -50,27 +79,66 @@ def register_names(device: Device, offset: int, size: int, direction: Direction,
     return "+".join(names) or None
 
 
-def differences(
-    device: Device, offset: int, size: int, direction: Direction, hw: int, model: int
-) -> tuple[str | None, tuple[FieldDifference, ...]]:
-    """The registers in which `hw` and `model` differ, joined by "+", and the fields in which they do.
+def differing(offset: int, found: Sequence[Piece], hw: int, model: int, mask: int = -1) -> list[Differing]:
+    """The pieces of an access at `offset` in which two values differ, in any bit of `mask`."""
+    rows: list[Differing] = []
+    for register, start, bits, shift in found:
+        full = (1 << bits) - 1
+        if (hw ^ model) & mask & full << start:
+            hw_part, model_part = hw >> start & full, model >> start & full
+            rows.append(Differing(register, offset + start // 8, hw_part << shift, model_part << shift, full << shift))
+    return rows
+
+
+def describe(rows: Sequence[Differing]) -> tuple[str | None, tuple[FieldDifference, ...]]:
+    """The registers' names, joined by "+", and the fields that differ in them.
 
     Where several registers differ, each field's name starts with its register's: ``LSR.THRE``.
     """
-    names: list[str] = []
-    rows: list[list[tuple[str, str, str]]] = []
-    for register, start, bits, shift in pieces(device, offset, size, direction):
-        mask = (1 << bits) - 1
-        hw_part, model_part = hw >> start & mask, model >> start & mask
-        if register is not None and hw_part != model_part:
-            names.append(register.name)
-            rows.append(register.field_differences(hw_part << shift, model_part << shift))
+    declared = [(row.register, row) for row in rows if row.register]
     fields = [
-        FieldDifference(field if len(names) == 1 else f"{name}.{field}", hw_text, model_text)
-        for name, differing in zip(names, rows, strict=True)
-        for field, hw_text, model_text in differing
+        FieldDifference(field if len(declared) == 1 else f"{register.name}.{field}", hw_text, model_text)
+        for register, row in declared
+        for field, hw_text, model_text in register.field_differences(row.hw, row.model)
     ]
-    return "+".join(names) or None, tuple(fields)
+    return "+".join(register.name for register, _ in declared) or None, tuple(fields)
+
+
+def side_by_side(rows: Sequence[Differing]) -> tuple[FieldPair, ...]:
+    """Every field of the registers in which two values differ, the highest first: both texts, and whether they do."""
+    declared = [row.register for row in rows if row.register]
+    return tuple(
+        FieldPair(
+            field.name if len(declared) == 1 else f"{row.register.name}.{field.name}",
+            field.describe(row.hw),
+            field.describe(row.model),
+            bool(field.mask & row.bits),
+        )
+        for row in rows
+        if row.register
+        for field in sorted(row.register.fields, key=lambda field: -field.msb)
+        if field.mask & row.visible
+    )
+
+
+def decode(register: Register, value: int) -> str:
+    """A register's value by its fields, the highest first: bits that are set, and other fields unless they are 0."""
+    words = []
+    for field in sorted(register.fields, key=lambda field: -field.msb):
+        part = field.extract(value)
+        meaning = field.values.get(part) if field.values else None
+        if field.width == 1 and part:
+            words.append(f"{field.name} ({meaning})" if meaning else field.name)
+        elif field.width > 1 and (part or meaning):
+            words.append(f"{field.name}={meaning or f'{part:#x}'}")
+    return ", ".join(words)
+
+
+def differences(
+    device: Device, offset: int, size: int, direction: Direction, hw: int, model: int
+) -> tuple[str | None, tuple[FieldDifference, ...]]:
+    """What `describe` says of two values of the last access to `device`."""
+    return describe(differing(offset, pieces(device, offset, size, direction), hw, model))
 
 
 def unbanked_name(device: Device, offset: int, direction: Direction) -> str | None:

@@ -14,7 +14,23 @@ Cause = Literal["value", "fault"]
 """Why an answer is wrong: another value, or no usable answer (an exception, or something that is no value)."""
 
 Kind = Literal["root", "consequence"]
-"""The first divergence of a device since it was last reset, or a later one, which the first may explain."""
+"""A divergence that nothing before it explains, or a later one of the same device that such a root may explain
+(`suspicion.py` has the rules)."""
+
+CauseClass = Literal[
+    "time", "interrupt", "outside", "configuration", "width", "register", "logic", "fault",
+]  # fmt: skip
+"""What kind of mistake the evidence points to:
+
+- time: the value comes from the clock; given in ticks where the register declares its frequency.
+- interrupt: the value shows pending or active interrupts.
+- outside: the value shows input from outside the machine, which the model did not assume.
+- configuration: the value shows how the machine was set up, or nothing has written it yet.
+- width: the access is wider or narrower than the register, and only its splitting or widening differs.
+- register: the model declares no register there.
+- fault: the model gave no usable answer.
+- logic: none of these; the register's own behaviour.
+"""
 
 
 @dataclass(slots=True)
@@ -38,12 +54,14 @@ class Tally:
     delivered: int = 0
     unclaimed_writes: int = 0
     excluded: int = 0
-    """Replayed but not judged, because the user asked for other devices."""
+    """Not judged, because the user asked for others."""
+    known: int = 0
+    """Exits with a wrong answer that the ledger of known divergences has."""
 
     @property
     def checked(self) -> int:
         """Exits of which something was compared with the recording."""
-        return self.matched + self.masked + self.diverged
+        return self.matched + self.masked + self.diverged + self.known
 
     @property
     def agreement(self) -> float | None:
@@ -64,6 +82,7 @@ class Tally:
             + self.delivered
             + self.unclaimed_writes
             + self.excluded
+            + self.known
         )
 
     def add(self, other: Tally) -> None:
@@ -82,6 +101,16 @@ class FieldDifference:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldPair:
+    """One field of a register that differs, whether this field does or not."""
+
+    name: str
+    hw: str
+    model: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """An exit as context: what the guest did with a device before it diverged."""
 
@@ -94,6 +123,9 @@ class Access:
     address: int
     size: int
     value: int
+    decoded: str = ""
+    """The value by its fields; empty if the register has none or is not known."""
+    instruction: Instruction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +150,11 @@ class Divergence:
     device: str
     kind: Kind
     cause: Cause
+    cause_class: CauseClass = "logic"
+    explanation: str = ""
+    """What the evidence for the class is, with numbers; empty if the class says it all."""
+    root_seq: int | None = None
+    """Of a consequence: the root that may explain it."""
     vcpu: int | None = None
     instruction: Instruction | None = None
     """None if no access was under way: the fault is in a timer or in a reset."""
@@ -131,12 +168,65 @@ class Divergence:
     model: int | None = None
     """None if the model gave no value."""
     fields: tuple[FieldDifference, ...] = ()
+    side_by_side: tuple[FieldPair, ...] = ()
+    """All fields of the registers that differ; roots only."""
     detail: str = ""
     """Of a fault: what happened, with the traceback."""
     state: Mapping[str, int] = field(default_factory=dict)
     """The model's state right after the access; roots only."""
     context: tuple[Access, ...] = ()
     """The last accesses to the device before this one, oldest first; roots only."""
+
+
+@dataclass(slots=True)
+class Fold:
+    """Equal consequences: of one root, in the same fields of the same registers of one device."""
+
+    root_seq: int
+    device: str
+    register: str
+    """The registers' names or offsets, joined by "+"."""
+    fields: tuple[str, ...]
+    cause: Cause
+    first_seq: int
+    first_t_ns: int
+    last_seq: int
+    last_t_ns: int
+    count: int = 0
+    bits: int = 0
+    """All bits of the accesses that differed in any of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractUse:
+    """What a contract excused."""
+
+    device: str
+    register: str
+    rule: str
+    """With its numbers: ``time, 3 ticks``."""
+    covers: int
+    """The bits of the register that it covers."""
+    reason: str
+    reads: int
+    bits: int
+    """Bits that differed, added up over these reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUse:
+    """What an entry of the ledger of known divergences covered."""
+
+    device: str
+    register: str
+    bits: int | None
+    reason: str
+    link: str
+    reads: int
+    first_seq: int | None
+    last_seq: int | None
+    stale: bool
+    """It covered nothing, though all that it could cover was judged."""
 
 
 @dataclass(slots=True)
@@ -191,6 +281,10 @@ class Verdict:
     """The machine that was replayed into."""
     selected: tuple[str, ...] = ()
     """The devices that were judged; empty: all."""
+    selection: tuple[str, ...] = ()
+    """How else the judged exits were chosen, and why the replay ended early, in words; empty: not at all."""
+    strict: bool = False
+    """Whether reads that nothing answers count as divergences."""
     totals: Tally = field(default_factory=Tally)
     devices: list[DeviceVerdict] = field(default_factory=list)
     """Devices with exits or divergences, in the machine's order."""
@@ -198,6 +292,10 @@ class Verdict:
     """In order of seq: every root, and of each device the first consequences."""
     unclaimed: list[Unclaimed] = field(default_factory=list)
     """Most reads first."""
+    folds: list[Fold] = field(default_factory=list)
+    """All consequences, equal ones together, in order of their first."""
+    contracts: list[ContractUse] = field(default_factory=list)
+    known: list[KnownUse] = field(default_factory=list)
 
     @property
     def roots(self) -> list[Divergence]:
@@ -206,5 +304,15 @@ class Verdict:
 
     @property
     def agrees(self) -> bool:
-        """Whether no divergence was found."""
-        return self.totals.roots == 0 and self.totals.consequences == 0
+        """Whether nothing was found that should fail a test."""
+        return not (self.totals.roots or self.totals.consequences or self.stale or self.unanswered)
+
+    @property
+    def stale(self) -> list[KnownUse]:
+        """Known divergences that no longer occur."""
+        return [entry for entry in self.known if entry.stale]
+
+    @property
+    def unanswered(self) -> int:
+        """Reads that nothing answered, if they count as divergences."""
+        return self.totals.unclaimed_reads + self.totals.unmodelled if self.strict else 0

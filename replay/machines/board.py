@@ -39,6 +39,9 @@ class Board:
         self.io = IoManager()
         self.devices: dict[str, Device] = {}
         """By name, in the order in which they were added, are reset and are reported."""
+        self.inputs: dict[str, tuple[str, Callable[[str], None]]] = {}
+        """By the kind of a trace's events that tell of input from outside: the device that receives it, and what gives
+        it the event's detail."""
 
     def line(self) -> Line:
         """A new interrupt or signal line, low."""

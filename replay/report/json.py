@@ -1,7 +1,7 @@
-"""The verdict as JSON, for programs. The keys are public: a change of meaning changes `VERSION`.
+"""The verdict as JSON, for programs. docs/verdict-json.md has the keys; `verdict.schema.json` is their schema.
 
-Numbers are plain integers, addresses and values too; a missing value is null. `agreement` is a fraction of 1, or null
-if nothing was checked. `devices` has every device with exits; the outcomes of each, and of `totals`, add up to `exits`.
+The keys are public: a change of meaning changes `VERSION`; keys may be added. Numbers are plain integers, addresses and
+values too; a missing value is null.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from typing import Any, Final
 
 from ..disassembly import disassemble
-from ..verdict import Access, Divergence, Instruction, Tally, Unclaimed, Verdict
+from ..verdict import Access, ContractUse, Divergence, Fold, Instruction, KnownUse, Tally, Unclaimed, Verdict
 
 VERSION: Final = 1
 
@@ -38,10 +38,16 @@ def as_dict(verdict: Verdict, limit: int | None = None) -> dict[str, Any]:
         "selected": list(verdict.selected),
         "totals": _tally(verdict.totals),
         "devices": [{"name": device.name, "model": device.model, **_tally(device.tally)} for device in verdict.devices],
+        "agrees": verdict.agrees,
+        "strict": verdict.strict,
+        "selection": list(verdict.selection),
         "learned": {device.name: dict(device.learned) for device in verdict.devices if device.learned},
         "assumed": {device.name: dict(device.assumed) for device in verdict.devices if device.assumed},
-        "unclaimed": [_unclaimed(row) for row in verdict.unclaimed],
+        "unclaimed": [_unclaimed(row, verdict.totals.reads) for row in verdict.unclaimed],
+        "contracts": [_contract(use) for use in verdict.contracts],
+        "known": [_known(use) for use in verdict.known],
         "divergences": [_divergence(divergence, trace.target) for divergence in verdict.divergences[:limit]],
+        "consequences": [_fold(fold) for fold in verdict.folds],
     }
 
 
@@ -62,12 +68,13 @@ def _tally(tally: Tally) -> dict[str, int | float | None]:
         "delivered": tally.delivered,
         "unclaimed_writes": tally.unclaimed_writes,
         "excluded": tally.excluded,
+        "known": tally.known,
         "checked": tally.checked,
         "agreement": tally.agreement,
     }
 
 
-def _unclaimed(row: Unclaimed) -> dict[str, str | int]:
+def _unclaimed(row: Unclaimed, all_reads: int) -> dict[str, str | int | float]:
     return {
         "space": row.space,
         "region": row.region,
@@ -75,6 +82,49 @@ def _unclaimed(row: Unclaimed) -> dict[str, str | int]:
         "last": row.last,
         "reads": row.reads,
         "writes": row.writes,
+        "share": row.reads / all_reads if all_reads else 0.0,
+    }
+
+
+def _contract(use: ContractUse) -> dict[str, str | int]:
+    return {
+        "device": use.device,
+        "register": use.register,
+        "rule": use.rule,
+        "covers": use.covers,
+        "reason": use.reason,
+        "reads": use.reads,
+        "bits": use.bits,
+    }
+
+
+def _known(use: KnownUse) -> dict[str, str | int | None]:
+    return {
+        "device": use.device,
+        "register": use.register,
+        "bits": use.bits,
+        "reason": use.reason,
+        "link": use.link,
+        "reads": use.reads,
+        "first_seq": use.first_seq,
+        "last_seq": use.last_seq,
+        "stale": use.stale,
+    }
+
+
+def _fold(fold: Fold) -> dict[str, Any]:
+    return {
+        "root_seq": fold.root_seq,
+        "device": fold.device,
+        "register": fold.register,
+        "fields": list(fold.fields),
+        "bits": fold.bits,
+        "cause": fold.cause,
+        "count": fold.count,
+        "first_seq": fold.first_seq,
+        "first_t_ns": fold.first_t_ns,
+        "last_seq": fold.last_seq,
+        "last_t_ns": fold.last_t_ns,
     }
 
 
@@ -96,11 +146,18 @@ def _divergence(divergence: Divergence, target: str) -> dict[str, Any]:
         "model": divergence.model,
         "kind": divergence.kind,
         "cause": divergence.cause,
+        "class": divergence.cause_class,
+        "explanation": divergence.explanation,
+        "root_seq": divergence.root_seq,
         "fields": [{"name": field.name, "hw": field.hw, "model": field.model} for field in divergence.fields],
+        "side_by_side": [
+            {"name": field.name, "hw": field.hw, "model": field.model, "differs": field.differs}
+            for field in divergence.side_by_side
+        ],
         "instruction": _instruction(instruction, target) if instruction else None,
         "detail": divergence.detail,
         "state": dict(divergence.state),
-        "context": [_access(access) for access in divergence.context],
+        "context": [_access(access, target) for access in divergence.context],
     }
 
 
@@ -110,7 +167,7 @@ def _instruction(instruction: Instruction, target: str) -> dict[str, str]:
     return {"bytes": code.hex(), "text": text}
 
 
-def _access(access: Access) -> dict[str, str | int | None]:
+def _access(access: Access, target: str) -> dict[str, Any]:
     return {
         "seq": access.seq,
         "t_ns": access.t_ns,
@@ -120,4 +177,6 @@ def _access(access: Access) -> dict[str, str | int | None]:
         "address": access.address,
         "size": access.size,
         "value": access.value,
+        "decoded": access.decoded,
+        "instruction": _instruction(access.instruction, target) if access.instruction else None,
     }

@@ -9,10 +9,24 @@ from typing import Final
 
 from ..disassembly import disassemble
 from ..printable import printable
-from ..verdict import Access, DeviceVerdict, Divergence, Instruction, Tally, Unclaimed, Verdict
+from ..verdict import (
+    Access,
+    ContractUse,
+    DeviceVerdict,
+    Divergence,
+    Fold,
+    Instruction,
+    KnownUse,
+    Tally,
+    Unclaimed,
+    Verdict,
+)
 
 USUAL_ROOTS: Final = 10
 """Root divergences that are shown in full unless the caller asks for another number."""
+
+MAX_FOLDS: Final = 20
+"""Rows of the list of consequences."""
 
 MAX_PLACES: Final = 20
 """Rows of the list of unclaimed places."""
@@ -31,6 +45,7 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Tally], int], bool], ...]] = (
     ("learned", lambda tally: tally.learned, False),
     ("assumed", lambda tally: tally.assumed, False),
     ("diverged", lambda tally: tally.diverged, True),
+    ("known", lambda tally: tally.known, False),
     ("unmodelled", lambda tally: tally.unmodelled, False),
     ("delivered", lambda tally: tally.delivered, True),
     ("unclaimed", lambda tally: tally.unclaimed_reads + tally.unclaimed_writes, False),
@@ -46,7 +61,9 @@ def render(verdict: Verdict, limit: int | None = None) -> str:
         _counts(verdict),
         *_taught("Learned from the recording, reads by register:", verdict, lambda device: device.learned),
         *_taught("Assumed as outside input, reads by register:", verdict, lambda device: device.assumed),
-        *_unclaimed(verdict.unclaimed),
+        *_contracts(verdict.contracts),
+        *_known(verdict),
+        *_unclaimed(verdict.unclaimed, verdict.totals.reads),
         *_divergences(verdict, USUAL_ROOTS if limit is None else limit),
     ]
     return "".join(f"{printable(line)}\n" for line in "\n\n".join(blocks).splitlines())
@@ -57,7 +74,15 @@ def sentence(verdict: Verdict) -> str:
     totals = verdict.totals
     good = totals.matched + totals.masked
     matches = f"{good:,} of {_number(totals.checked, 'checked read')} {'matches' if totals.checked == 1 else 'match'}"
-    if verdict.agrees:
+    others = []
+    if totals.known:
+        others.append(_number(totals.known, "known divergence"))
+    if verdict.stale:
+        others.append(_number(len(verdict.stale), "stale known divergence"))
+    if verdict.unanswered:
+        others.append(f"{_number(verdict.unanswered, 'read')} unanswered")
+    matches = "; ".join([matches, *others])
+    if not totals.roots and not totals.consequences:
         return f"{matches}; 0 divergences."
     culprits = ", ".join(device.name for device in verdict.devices if device.tally.roots)
     consequences = f" and {_number(totals.consequences, 'consequence')}" if totals.consequences else ""
@@ -72,8 +97,9 @@ def _headline(verdict: Verdict) -> str:
     if not trace.closed:
         lines.append(CUT_OFF)
     lines.append(f"{subject}{_number(trace.exits, 'exit')} of a {trace.machine} ({trace.target}){into}.")
-    if verdict.selected:
-        lines.append(f"Judged: {', '.join(verdict.selected)}; all other exits are excluded.")
+    judged = [*([", ".join(verdict.selected)] if verdict.selected else []), *verdict.selection]
+    if judged:
+        lines.append(f"Judged: {'; '.join(judged)}; all other exits are excluded.")
     return "\n".join(lines)
 
 
@@ -106,15 +132,62 @@ def _taught(title: str, verdict: Verdict, counts: Callable[[DeviceVerdict], Mapp
     return ["\n".join([title, *lines])] if lines else []
 
 
-def _unclaimed(places: Sequence[Unclaimed]) -> Iterable[str]:
+def _contracts(uses: Sequence[ContractUse]) -> Iterable[str]:
+    """What contracts excused; those that excused nothing are told in a line."""
+    if not uses:
+        return
+    rows = [
+        [f"{use.device}.{use.register}", use.rule, f"{use.covers:#x}", f"{use.reads:,}", f"{use.bits:,}", use.reason]
+        for use in uses
+        if use.reads
+    ]
+    if rows:
+        yield _table(["excused by contract", "rule", "covers", "reads", "bits", "reason"], rows)
+    idle = dict.fromkeys(f"{use.device}.{use.register} ({use.rule})" for use in uses if not use.reads)
+    if idle:
+        yield _wrapped(f"Contracts that excused nothing: {', '.join(idle)}.")
+
+
+def _known(verdict: Verdict) -> Iterable[str]:
+    """The ledger of known divergences."""
+    uses = verdict.known
+    rows = [
+        [f"{use.device}.{use.register}", "any" if use.bits is None else f"{use.bits:#x}", f"{use.reads:,}", _why(use)]
+        for use in uses
+        if use.reads
+    ]
+    if rows:
+        yield _table(["known divergence", "bits", "reads", "reason"], rows)
+    if verdict.stale:
+        names = ", ".join(f"{use.device}.{use.register}" for use in verdict.stale)
+        yield _wrapped(f"STALE: nothing diverges any more where the ledger says so; remove these entries: {names}.")
+    idle = [f"{use.device}.{use.register}" for use in uses if not use.reads and not use.stale]
+    if idle:
+        yield _wrapped(f"Known divergences of which nothing was judged: {', '.join(idle)}.")
+
+
+def _why(use: KnownUse) -> str:
+    return f"{use.reason} <{use.link}>" if use.link else use.reason
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, LINE_LENGTH, subsequent_indent="  "))
+
+
+def _unclaimed(places: Sequence[Unclaimed], all_reads: int) -> Iterable[str]:
+    """What has no model, what the guest reads most first, with the share of all its reads."""
     if not places:
         return []
-    rows = [[_place(place), f"{place.reads:,}", f"{place.writes:,}"] for place in places[:MAX_PLACES]]
+    rows = [_unclaimed_row(_place(place), place.reads, place.writes, all_reads) for place in places[:MAX_PLACES]]
     rest = places[MAX_PLACES:]
     if rest:
         reads, writes = sum(place.reads for place in rest), sum(place.writes for place in rest)
-        rows.append([f"{_number(len(rest), 'other place')}", f"{reads:,}", f"{writes:,}"])
-    return [_table(["unclaimed", "reads", "writes"], rows)]
+        rows.append(_unclaimed_row(_number(len(rest), "other place"), reads, writes, all_reads))
+    return [_table(["unclaimed", "reads", "writes", "of all reads"], rows)]
+
+
+def _unclaimed_row(name: str, reads: int, writes: int, all_reads: int) -> list[str]:
+    return [name, f"{reads:,}", f"{writes:,}", _percent(reads / all_reads if all_reads else 0.0)]
 
 
 def _place(place: Unclaimed) -> str:
@@ -129,10 +202,37 @@ def _divergences(verdict: Verdict, limit: int) -> Iterable[str]:
         yield f"Root divergence {number:,} of {len(roots):,}\n" + textwrap.indent("\n".join(_root(root, verdict)), "  ")
     if len(roots) > limit:
         yield f"{_number(len(roots) - limit, 'root divergence')} more; --limit shows them."
+    yield from _folds(verdict)
+
+
+def _folds(verdict: Verdict) -> Iterable[str]:
+    """Consequences: a count, and a table with equal ones in one row."""
     followed = [device for device in verdict.devices if device.tally.consequences]
     if followed:
         counts = ", ".join(f"{device.name} {device.tally.consequences:,}" for device in followed)
         yield f"Consequences, later differences that a root may explain: {counts}."
+    folds = sorted(verdict.folds, key=lambda fold: -fold.count)
+    if not folds:
+        return
+    rows = [
+        [
+            f"{fold.device}.{_folded(fold)}" if fold.register else fold.device,
+            f"{fold.bits:#x}" if fold.cause == "value" else "failed",
+            f"{fold.count:,}",
+            f"{fold.first_seq:,}",
+            f"{fold.last_seq:,}",
+            f"seq {fold.root_seq:,}",
+        ]
+        for fold in folds[:MAX_FOLDS]
+    ]
+    yield _table(["consequence", "bits", "times", "first seq", "last seq", "may follow from"], rows)
+    if len(folds) > MAX_FOLDS:
+        rest = sum(fold.count for fold in folds[MAX_FOLDS:])
+        yield f"{_number(rest, 'consequence')} in {_number(len(folds) - MAX_FOLDS, 'other place')} more."
+
+
+def _folded(fold: Fold) -> str:
+    return f"{fold.register} ({', '.join(fold.fields)})" if fold.fields else fold.register
 
 
 def _root(root: Divergence, verdict: Verdict) -> Iterable[str]:
@@ -143,7 +243,8 @@ def _root(root: Divergence, verdict: Verdict) -> Iterable[str]:
         yield _instruction(root.instruction, verdict.trace.target)
     if root.context:
         yield f"the last {_number(len(root.context), 'access')} to {root.device} before it"
-        yield from textwrap.indent(_table([], [_access(access) for access in root.context]), "  ").splitlines()
+        rows = [_access(access, verdict.trace.target) for access in root.context]
+        yield from textwrap.indent(_table([], rows), "  ").splitlines()
     if root.state:
         yield "state of the model after it"
         text = ", ".join(f"{name}={_internal(name, value)}" for name, value in root.state.items())
@@ -168,9 +269,20 @@ def _what(root: Divergence) -> Iterable[str]:
     different = (root.hw or 0) ^ (root.model or 0)
     yield f"{root.device}{register} ({place}): hw={hw} model={model}"
     yield f"  differing bits {_bits(different)} ({_value(different, root.size or 0)})"
+    yield from _fields(root)
+    if root.cause_class != "logic" or root.explanation:
+        yield f"class: {root.cause_class}" + (f", {root.explanation}" if root.explanation else "")
+
+
+def _fields(root: Divergence) -> Iterable[str]:
+    """The fields that differ; with those that do not, hw and model side by side, if the register has several."""
     width = max((len(field.name) for field in root.fields), default=0)
     for field in root.fields:
         yield f"  {field.name:{width}}  hw={field.hw} model={field.model}"
+    agreeing = [pair for pair in root.side_by_side if not pair.differs]
+    if agreeing:
+        text = f"the same in both: {', '.join(f'{pair.name}={pair.hw}' for pair in agreeing)}"
+        yield from textwrap.wrap(text, LINE_LENGTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def _instruction(instruction: Instruction, target: str) -> str:
@@ -179,11 +291,23 @@ def _instruction(instruction: Instruction, target: str) -> str:
     return f"instruction at {pc:#x}: {text}" + (f"  [{code.hex(' ')}]" if code else "")
 
 
-def _access(access: Access) -> list[str]:
+def _access(access: Access, target: str) -> list[str]:
     register = access.register or f"offset {access.offset:#x}"
     value = _value(access.value, access.size)
     verb = "read" if access.direction == "r" else "write"
-    return [f"seq {access.seq:,}", f"{access.t_ns / 1e9:.9f} s", verb, register, f"{access.address:#x}", value]
+    code = access.instruction
+    text = "" if code is None else disassemble(code.code, code.pc, target, code.size, code.text)
+    return [
+        f"seq {access.seq:,}",
+        f"{access.t_ns / 1e9:.9f} s",
+        verb,
+        register,
+        f"{access.address:#x}",
+        value,
+        access.decoded,
+        "" if code is None else f"{code.pc:#x}",
+        text,
+    ]
 
 
 # Wording and layout

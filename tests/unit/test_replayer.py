@@ -16,6 +16,7 @@ from vmdev.replay import judge as judge_module
 from vmdev.replay import replayer as replayer_module
 from vmdev.replay.bus import PioAddress, PioRange
 from vmdev.replay.clock import Clock
+from vmdev.replay.context import CONTEXT_LENGTH
 from vmdev.replay.device import UNMODELLED, Device, Unknown
 from vmdev.replay.errors import NothingComparedError, TraceCorruptError, UnknownMachineError
 from vmdev.replay.machines.board import Board
@@ -23,10 +24,11 @@ from vmdev.replay.registers import Register, RegisterMap, bit
 from vmdev.replay.replayer import Replayer
 from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.trace.writer import TraceWriter
-from vmdev.replay.verdict import Access, DeviceVerdict, FieldDifference, Tally, Verdict
+from vmdev.replay.verdict import Access, DeviceVerdict, FieldDifference, Instruction, Tally, Verdict
 
 BASE = 0x300
 ALL_ONES_64 = (1 << 64) - 1
+NO_INSTRUCTION = Instruction(0, b"", "", 1)
 
 
 class Script:
@@ -433,11 +435,11 @@ def test_a_root_comes_with_the_accesses_to_its_device_before_it(script: Script) 
     script.read(BASE, 0, t_ns=50_000)
     script.read(BASE + 1, 1)
     (divergence,) = script.replay(board_of(Toy(), Toy())).divergences
-    assert len(divergence.context) == judge_module.CONTEXT_LENGTH
+    assert len(divergence.context) == CONTEXT_LENGTH
     assert [access.seq for access in divergence.context] == [6, 8, 10, 12, 14, 16, 18, 20]
-    assert divergence.context[-2] == Access(18, 19_000, "w", "CTRL", 1, BASE + 1, 1, 9)
+    assert divergence.context[-2] == Access(18, 19_000, "w", "CTRL", 1, BASE + 1, 1, 9, "", NO_INSTRUCTION)
     # Whether offset 0 was DATA or DIV then, nobody knows any more.
-    assert divergence.context[-1] == Access(20, 50_000, "r", None, 0, BASE, 1, 0)
+    assert divergence.context[-1] == Access(20, 50_000, "r", None, 0, BASE, 1, 0, "", NO_INSTRUCTION)
 
 
 def test_consequences_carry_neither_state_nor_context(script: Script) -> None:

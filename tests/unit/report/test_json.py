@@ -19,7 +19,7 @@ from vmdev.replay.verdict import (
 
 COUNTS = [
     "exits", "reads", "writes", "matched", "masked", "learned", "assumed", "diverged", "roots", "consequences",
-    "unmodelled", "unclaimed_reads", "delivered", "unclaimed_writes", "excluded", "checked", "agreement",
+    "unmodelled", "unclaimed_reads", "delivered", "unclaimed_writes", "excluded", "known", "checked", "agreement",
 ]  # fmt: skip
 
 
@@ -65,8 +65,8 @@ def test_the_text_is_json_of_the_dictionary() -> None:
 def test_top_level() -> None:
     found = as_dict(verdict())
     assert list(found) == [
-        "version", "trace", "machine", "selected", "totals", "devices", "learned", "assumed", "unclaimed",
-        "divergences",
+        "version", "trace", "machine", "selected", "totals", "devices", "agrees", "strict", "selection", "learned",
+        "assumed", "unclaimed", "contracts", "known", "divergences", "consequences",
     ]  # fmt: skip
     assert found["version"] == VERSION == 1
     assert found["trace"] == {
@@ -95,7 +95,7 @@ def test_details_by_register_and_region() -> None:
     assert found["learned"] == {"rtc": {"CMOS 0x10": 1}}
     assert found["assumed"] == {}
     assert found["unclaimed"] == [
-        {"space": "pio", "region": "vga", "first": 0x3C0, "last": 0x3DA, "reads": 2, "writes": 1}
+        {"space": "pio", "region": "vga", "first": 0x3C0, "last": 0x3DA, "reads": 2, "writes": 1, "share": 0.4}
     ]
 
 
@@ -116,14 +116,18 @@ def test_a_divergence() -> None:
         "model": 0x26,
         "kind": "root",
         "cause": "value",
+        "class": "logic",
+        "explanation": "",
+        "root_seq": None,
         "fields": [{"name": "UIP", "hw": "1", "model": "0"}],
+        "side_by_side": [],
         "instruction": {"bytes": "e471", "text": "in al, 0x71"},
         "detail": "",
         "state": {"index": 10},
         "context": [
             {
                 "seq": 3, "t_ns": 98, "direction": "w", "register": "Index", "offset": 0, "address": 0x70, "size": 1,
-                "value": 10,
+                "value": 10, "decoded": "", "instruction": None,
             }
         ],
     }  # fmt: skip

@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from vmdev.replay.report import FORMATS
-from vmdev.replay.report.text import CUT_OFF, render, sentence
+from vmdev.replay.report.text import CUT_OFF, MAX_FOLDS, render, sentence
 from vmdev.replay.verdict import (
     Access,
+    ContractUse,
     DeviceVerdict,
     Divergence,
     FieldDifference,
+    FieldPair,
+    Fold,
     Instruction,
+    KnownUse,
     Tally,
     TraceSummary,
     Unclaimed,
@@ -162,10 +166,10 @@ def test_unclaimed_places_are_listed_and_the_tail_is_summed_up() -> None:
     places = [Unclaimed("pio", "vga", 0x3C0, 0x3DA, 1_700, 3), Unclaimed("mmio", "", 0xFEE00000, 0xFEE00000, 60, 0)]
     places += [Unclaimed("pio", "", port, port, 1, 2) for port in range(20)]
     lines = lines_of(verdict_of(good(), unclaimed=places))
-    table = lines[lines.index(f"{'unclaimed':20}  reads  writes") :]
-    assert table[1] == "vga, pio 0x3c0-0x3da  1,700       3"
-    assert table[2] == f"{'mmio 0xfee00000':20}     60       0"
-    assert table[21] == f"{'2 other places':20}      2       4"
+    table = lines[lines.index(f"{'unclaimed':20}  reads  writes  of all reads") :]
+    assert table[1] == "vga, pio 0x3c0-0x3da  1,700       3        5.15 %"
+    assert table[2] == f"{'mmio 0xfee00000':20}     60       0        0.18 %"
+    assert table[21] == f"{'2 other places':20}      2       4        0.00 %"
 
 
 def test_a_root_is_told_in_full() -> None:
@@ -217,6 +221,88 @@ def test_consequences_are_folded_into_a_count() -> None:
     text = render(verdict_of(bad(consequences=5), divergences=divergences))
     assert "Consequences, later differences that a root may explain: rtc 5." in text
     assert "1,300" not in text
+
+
+def test_equal_consequences_are_one_row_the_most_frequent_first() -> None:
+    folds = [
+        Fold(1234, "rtc", "Seconds", (), "value", 1300, 0, 9000, 0, 2, 0x01),
+        Fold(1234, "rtc", "Register A", ("UIP",), "value", 1240, 0, 8000, 0, 1_500, 0x80),
+        Fold(1234, "rtc", "", (), "fault", 1250, 0, 1250, 0, 1),
+    ]
+    lines = lines_of(verdict_of(bad(consequences=1_503), divergences=[root()], folds=folds))
+    table = lines[lines.index("consequence           bits    times  first seq  last seq  may follow from") :]
+    assert table[1:] == [
+        "rtc.Register A (UIP)  0x80    1,500      1,240     8,000  seq 1,234",
+        "rtc.Seconds           0x1         2      1,300     9,000  seq 1,234",
+        "rtc                   failed      1      1,250     1,250  seq 1,234",
+    ]
+
+
+def test_consequences_in_many_places_are_summed_up() -> None:
+    folds = [Fold(0, "rtc", f"CMOS {i}", (), "value", i, 0, i, 0, 3) for i in range(MAX_FOLDS + 2)]
+    assert "6 consequences in 2 other places more." in render(verdict_of(bad(consequences=66), folds=folds))
+
+
+def test_the_class_of_a_root_is_told_with_its_evidence() -> None:
+    late = "off by 3 ticks of 1,193,182 Hz, 2.51 µs; the model is behind"
+    text = render(verdict_of(bad(), divergences=[root(cause_class="time", explanation=late)]))
+    assert f"\n  class: time, {late}\n" in text
+    assert "class: outside\n" in render(verdict_of(bad(), divergences=[root(cause_class="outside")]))
+
+
+def test_fields_that_agree_stand_beside_those_that_differ() -> None:
+    pairs = (FieldPair("UIP", "1", "0", True), FieldPair("DV", "0b010 (32.768 kHz)", "0b010 (32.768 kHz)", False))
+    text = render(verdict_of(bad(), divergences=[root(side_by_side=pairs)]))
+    assert "the same in both: DV=0b010 (32.768 kHz)\n" in text
+
+
+def test_context_is_decoded_and_disassembled() -> None:
+    access = Access(9, 1, "r", "LSR", 5, 0x3FD, 1, 0x60, "TEMT, THRE", Instruction(0xF00, b"\xec", "", 1))
+    text = render(verdict_of(bad(), divergences=[root(context=(access,))]))
+    assert "seq 9  0.000000001 s  read  LSR  0x3fd  0x60  TEMT, THRE  0xf00  in al, dx\n" in text
+
+
+def test_what_contracts_excused_is_a_table_and_idle_ones_a_line() -> None:
+    uses = [
+        ContractUse("pmtimer", "PM_TMR", "time within 3 ticks", 0xFFFFFF, "host clock", 1_000, 2_500),
+        ContractUse("com1", "MSR", "mask", 0xF0, "no modem", 0, 0),
+    ]
+    lines = lines_of(verdict_of(good(), contracts=uses))
+    assert "excused by contract  rule                   covers  reads   bits  reason" in lines
+    assert "pmtimer.PM_TMR       time within 3 ticks  0xffffff  1,000  2,500  host clock" in lines
+    assert "Contracts that excused nothing: com1.MSR (mask)." in lines
+
+
+def test_known_divergences_are_counted_and_do_not_fail() -> None:
+    device = DeviceVerdict("rtc", "Model", tally=Tally(10, 10, matched=7, known=3))
+    verdict = verdict_of(device, known=[KnownUse("rtc", "Register C", 0x40, "late", "https://x.org/1", 3, 5, 9, False)])
+    assert verdict.agrees
+    assert sentence(verdict) == "7 of 10 checked reads match; 3 known divergences; 0 divergences."
+    assert "rtc.Register C    0x40      3  late <https://x.org/1>" in lines_of(verdict)
+
+
+def test_a_stale_entry_of_the_ledger_fails() -> None:
+    stale = KnownUse("rtc", "Register C", None, "late", "", 0, None, None, True)
+    idle = KnownUse("pit", "Counter 0", None, "late", "", 0, None, None, False)
+    verdict = verdict_of(good(), known=[stale, idle])
+    assert not verdict.agrees
+    assert sentence(verdict).endswith("match; 1 stale known divergence; 0 divergences.")
+    text = render(verdict)
+    assert "STALE: nothing diverges any more where the ledger says so; remove these entries: rtc.Register C." in text
+    assert "Known divergences of which nothing was judged: pit.Counter 0." in text
+
+
+def test_strict_counts_what_nothing_answers() -> None:
+    places = [Unclaimed("pio", "vga", 0x3C0, 0x3DA, 7, 3)]
+    assert verdict_of(good(), unclaimed=places).agrees
+    verdict = verdict_of(good(), unclaimed=places, strict=True)
+    assert not verdict.agrees
+    assert sentence(verdict).endswith("match; 7 reads unanswered; 0 divergences.")
+
+
+def test_what_was_judged_is_said() -> None:
+    verdict = verdict_of(good(), selected=("pit",), selection=("seq 5:", "up to the first root divergence"))
+    assert "Judged: pit; seq 5:; up to the first root divergence; all other exits are excluded." in lines_of(verdict)
 
 
 def test_roots_beyond_the_limit_are_counted() -> None:
