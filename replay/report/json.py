@@ -82,7 +82,7 @@ def _unclaimed(row: Unclaimed, all_reads: int) -> dict[str, str | int | float]:
         "last": row.last,
         "reads": row.reads,
         "writes": row.writes,
-        "share": row.reads / all_reads if all_reads else 0.0,
+        "share": round(row.reads / all_reads, 6) if all_reads else 0.0,
     }
 
 
