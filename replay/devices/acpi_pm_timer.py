@@ -21,15 +21,16 @@ from ..clock import Clock, ticks
 from ..device import Device
 from ..registers import Field, Register, RegisterMap
 
+FREQUENCY_HZ: Final = 3_579_545
+
 REGISTERS: Final = RegisterMap(
     Register(
         "PM_TMR", "Power management timer; writes are ignored", 0, "rw",
         (Field("TMR_VAL", 23, 0), Field("E_TMR_VAL", 31, 24)),
-        reset=0, width=32, source="4.8.3.3",
+        reset=0, width=32, source="4.8.3.3", hz=FREQUENCY_HZ,
     ),
 )  # fmt: skip
 
-FREQUENCY_HZ: Final = 3_579_545
 TMR_VAL: Final = 0xFF_FFFF
 
 

@@ -18,7 +18,9 @@ from ..clock import Clock
 from ..device import Device
 from ..registers import Register, RegisterMap
 
-REGISTERS: Final = RegisterMap(Register("DEBUG", "Written: text; read: the port's mark", 0, "rw", reset=0xE9))
+REGISTERS: Final = RegisterMap(
+    Register("DEBUG", "Written: text; read: the port's mark", 0, "rw", reset=0xE9, nature="configuration")
+)
 
 READBACK: Final = 0xE9
 KEPT_BYTES: Final = 1 << 16

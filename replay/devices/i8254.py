@@ -33,6 +33,7 @@ Follows QEMU where the guest can see a difference from the data sheet:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, Self
 
 from ..clock import NANOSECONDS_PER_SECOND, NEVER, Clock
@@ -42,7 +43,7 @@ from ..registers import Field, Register, RegisterMap, bit
 
 PIT_HZ: Final = 1_193_182
 
-COUNT, STATUS = "count", "status"
+COUNT, COUNT_MSB, STATUS = "count", "count, MSB", "status"
 COMMAND, LATCH, READ_BACK = "control word", "counter latch", "read-back"
 
 RW_VALUES: Final = {0b00: "never written", 0b01: "LSB only", 0b10: "MSB only", 0b11: "LSB, then MSB"}
@@ -58,12 +59,25 @@ SC_VALUES: Final = {0: "counter 0", 1: "counter 1", 2: "counter 2", 3: "read-bac
 
 _SC: Final = Field("SC", 7, 6, SC_VALUES)
 _MODE_FIELDS: Final = (Field("RW", 5, 4, RW_VALUES), Field("M", 3, 1, MODE_VALUES), bit("BCD", 0))
-_STATUS_FIELDS: Final = (bit("OUT", 7), bit("NULL COUNT", 6), *_MODE_FIELDS)
+_STATUS_FIELDS: Final = (bit("OUT", 7, nature="time"), bit("NULL COUNT", 6), *_MODE_FIELDS)
 _SELECT_FIELDS: Final = (bit("CNT2", 3), bit("CNT1", 2), bit("CNT0", 1))
 
+
+def _counter(number: int) -> tuple[Register, ...]:
+    """One counter's registers. It is a part: nothing but its own registers and commands changes it."""
+    part, name = f"counter {number}", f"Counter {number}"
+    count = partial(Register, name, hz=PIT_HZ, counts="down", part=part)
+    return (
+        count(f"Count of counter {number}, a byte at a time", number, "rw", bank=COUNT, programs=True),
+        count(f"Count of counter {number}, upper byte", number, "r", bank=COUNT_MSB, step=0x100),
+        Register(
+            f"Status {number}", f"Latched status of counter {number}", number, "r", _STATUS_FIELDS, STATUS, part=part
+        ),
+    )
+
+
 REGISTERS: Final = RegisterMap(
-    *(Register(f"Counter {n}", f"Count of counter {n}, a byte at a time", n, "rw", bank=COUNT) for n in range(3)),
-    *(Register(f"Status {n}", f"Latched status of counter {n}", n, "r", _STATUS_FIELDS, STATUS) for n in range(3)),
+    *_counter(0), *_counter(1), *_counter(2),
     Register("Control Word", "Access, mode and number format of a counter", 3, "w", (_SC, *_MODE_FIELDS), COMMAND),
     Register("Counter Latch", "Latch the count of a counter", 3, "w", (_SC,), LATCH),
     Register(
@@ -71,7 +85,7 @@ REGISTERS: Final = RegisterMap(
         (_SC, bit("COUNT#", 5), bit("STATUS#", 4), *_SELECT_FIELDS), READ_BACK,
     ),
     Register("Control Word read-back", "Port 0x43 as read", 3, "r", reset=0x00, source="QEMU"),
-    banks=(COUNT, STATUS, COMMAND, LATCH, READ_BACK),
+    banks=(COUNT, COUNT_MSB, STATUS, COMMAND, LATCH, READ_BACK),
 )  # fmt: skip
 
 CONTROL_OFFSET: Final = 3
@@ -125,6 +139,12 @@ class _Counter:
         else:
             msb = self.access == RW_MSB
         return self.counting_element(now_ns) >> (8 if msb else 0) & 0xFF
+
+    def showed_msb(self) -> bool:
+        """Whether the last read, if it was of a count, was of its upper byte."""
+        if self.access == RW_BOTH:
+            return not self.latched_access and not self.msb_read_next
+        return self.access == RW_MSB
 
     def write(self, value: int, now_ns: int) -> bool:
         """Take a byte of the count [Write Operations]. True if that completes and loads it."""
@@ -277,8 +297,9 @@ class I8254(Device):
         return state
 
     def bank(self, offset: int) -> str | None:
-        """What the last access at `offset` reached: a count or a status; which of the three commands."""
-        return self._banks[offset]
+        """What the last access at `offset` reached: a byte of a count, or a status; which of the three commands."""
+        bank = self._banks[offset]
+        return COUNT_MSB if bank == COUNT and self._counters[offset].showed_msb() else bank
 
     # What port 61h is wired to
 

@@ -62,16 +62,16 @@ def _levels(name: str) -> tuple[Field, ...]:
 
 def _chip_registers(chip: str, title: str, at: int, icw3: tuple[Field, ...]) -> tuple[Register, ...]:
     """The declarations of one chip: `at` is its offset with A0=0."""
-    poll = (bit("I", 7, {0: "no request", 1: "request"}), Field("W", 2, 0))
+    poll = (bit("I", 7, {0: "no request", 1: "request"}, "interrupt"), Field("W", 2, 0, nature="interrupt"))
     icw1 = (Field("A", 7, 5), bit("LTIM", 3), bit("ADI", 2), bit("SNGL", 1), bit("IC4", 0))
     icw4 = (bit("SFNM", 4), bit("BUF", 3), bit("MS", 2), bit("AEOI", 1), bit("UPM", 0))
     ocw2 = (Field("R_SL_EOI", 7, 5, OCW2_COMMANDS), Field("L", 2, 0))
     ocw3 = (Field("SMM", 6, 5, {0b10: "off", 0b11: "on"}), bit("P", 2), Field("RR", 1, 0, {0b10: "IRR", 0b11: "ISR"}))
     return (
-        Register(f"{chip}_IRR", f"{title}: Interrupt Request", at, "r", _levels("IR"), IRR, 0),
-        Register(f"{chip}_ISR", f"{title}: In-Service", at, "r", _levels("IS"), ISR, 0),
+        Register(f"{chip}_IRR", f"{title}: Interrupt Request", at, "r", _levels("IR"), IRR, 0, nature="interrupt"),
+        Register(f"{chip}_ISR", f"{title}: In-Service", at, "r", _levels("IS"), ISR, 0, nature="interrupt"),
         Register(f"{chip}_POLL", f"{title}: poll word", at, "r", poll, POLL, source="Poll Command"),
-        Register(f"{chip}_ICW1", f"{title}: Initialization Command Word 1", at, "w", icw1, ICW1),
+        Register(f"{chip}_ICW1", f"{title}: Initialization Command Word 1", at, "w", icw1, ICW1, programs=True),
         Register(f"{chip}_OCW2", f"{title}: EOI and rotation", at, "w", ocw2, OCW2),
         Register(f"{chip}_OCW3", f"{title}: poll, register to read, special mask", at, "w", ocw3, OCW3),
         Register(f"{chip}_IMR", f"{title}: Interrupt Mask (OCW1)", at + 1, "rw", _levels("M"), IMR, 0),

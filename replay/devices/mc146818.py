@@ -37,7 +37,7 @@ from ..clock import NANOSECONDS_PER_SECOND as SECOND_NS
 from ..clock import Clock, ticks
 from ..device import Device, Unknown
 from ..irq import Line
-from ..registers import Field, Register, RegisterMap, bit
+from ..registers import Field, Nature, Register, RegisterMap, bit
 
 CELLS: Final = 0x80
 BANKS: Final = tuple(f"index {index:#04x}" for index in range(CELLS))
@@ -68,8 +68,9 @@ DATE_CELLS: Final = frozenset((DATE_OF_MONTH, MONTH, YEAR, CENTURY))
 RAM_CELLS: Final = tuple(index for index in range(0x0E, CELLS) if index not in (CENTURY, CENTURY_PS2))
 
 
-def _cell(index: int, name: str, title: str, source: str, *fields: Field) -> Register:
-    return Register(name, title, 1, "rw", fields, BANKS[index], source=source)
+def _cell(index: int, name: str, title: str, source: str, *fields: Field, part: str = "") -> Register:
+    nature: Nature | None = "time" if index in TIME_CELLS else "configuration" if index in RAM_CELLS else None
+    return Register(name, title, 1, "rw", fields, BANKS[index], source=source, nature=nature, part=part)
 
 
 _TIME, _REGISTERS = "Time, Calendar, and Alarm Locations", "Registers"
@@ -90,7 +91,7 @@ REGISTERS: Final = RegisterMap(
     _cell(YEAR, "Year", "Year of the century, 0-99", _TIME),
     _cell(
         REGISTER_A, "Register A", "Update in progress, divider, rate", _REGISTERS,
-        bit("UIP", 7), Field("DV", 6, 4, DV_VALUES), Field("RS", 3, 0, RS_VALUES),
+        bit("UIP", 7, nature="time"), Field("DV", 6, 4, DV_VALUES), Field("RS", 3, 0, RS_VALUES),
     ),
     _cell(
         REGISTER_B, "Register B", "Set, interrupt enables, formats", _REGISTERS,
@@ -100,10 +101,14 @@ REGISTERS: Final = RegisterMap(
     Register(
         "Register C", "Interrupt flags, cleared by reading", 1, "r",
         (bit("IRQF", 7), bit("PF", 6), bit("AF", 5), bit("UF", 4)), BANKS[REGISTER_C], 0x00, source=_REGISTERS,
+        nature="interrupt",
     ),
     Register("Register D", "Valid RAM and time", 1, "r", (bit("VRT", 7),), BANKS[REGISTER_D], 0x80, source=_REGISTERS),
     _cell(CENTURY, "Century", "Century, 0-99", "PC"),
-    *(_cell(i, f"CMOS {i:#04x}", CMOS_TITLES.get(i, "CMOS RAM"), "Static CMOS RAM") for i in RAM_CELLS),
+    *(
+        _cell(i, f"CMOS {i:#04x}", CMOS_TITLES.get(i, "CMOS RAM"), "Static CMOS RAM", part=f"cell {i:#04x}")
+        for i in RAM_CELLS
+    ),
     banks=BANKS,
 )  # fmt: skip
 

@@ -26,8 +26,9 @@ REGISTERS: Final = RegisterMap(
     Register(
         "NMI_SC", "NMI status and control, system control port B", 0, "rw",
         (
-            bit("SERR#_NMI_STS", 7), bit("IOCHK_NMI_STS", 6), bit("TMR2_OUT_STS", 5), bit("REF_TOGGLE", 4),
-            bit("IOCHK_NMI_EN", 3), bit("PCI_SERR_EN", 2), bit("SPKR_DAT_EN", 1), bit("TIM_CNT2_EN", 0),
+            bit("SERR#_NMI_STS", 7), bit("IOCHK_NMI_STS", 6), bit("TMR2_OUT_STS", 5, nature="time"),
+            bit("REF_TOGGLE", 4), bit("IOCHK_NMI_EN", 3), bit("PCI_SERR_EN", 2), bit("SPKR_DAT_EN", 1),
+            bit("TIM_CNT2_EN", 0),
         ),
     ),
 )  # fmt: skip

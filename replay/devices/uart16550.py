@@ -20,9 +20,9 @@ Follows QEMU where the guest can see a difference from the data sheet:
 - BI is also cleared when the last character is read; resetting the receiver FIFO clears BI, but not OE.
 - An outside character can be a break, but has no other error.
 
-Input from outside is not recorded, so it is inferred, in `assume`, from reads that nothing else explains: received
-characters and breaks (never while in loopback); a transmitter that a full pipe or terminal behind the port holds up;
-and, for ports on a real serial line, modem lines.
+Input from outside that no event of the recording tells of is inferred, in `assume`, from reads that nothing else
+explains: received characters and breaks (never while in loopback); a transmitter that a full pipe or terminal behind
+the port holds up; and, for ports on a real serial line, modem lines.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ WORD_LENGTHS: Final = {0: "5 bits", 1: "6 bits", 2: "7 bits", 3: "8 bits"}
 TRIGGER_LEVELS: Final = {0: "1 byte", 1: "4 bytes", 2: "8 bytes", 3: "14 bytes"}
 
 
-def _bits(*names: str) -> tuple[Field, ...]:
-    """Fields of one bit, from bit 0 on."""
-    return tuple(bit(name, position) for position, name in enumerate(names))
+def _bits(*names: str, outside: int = 0) -> tuple[Field, ...]:
+    """Fields of one bit, from bit 0 on; those in the mask `outside` show input from outside."""
+    return tuple(bit(name, at, nature="outside" if outside >> at & 1 else None) for at, name in enumerate(names))
 
 
-_IIR: Final = (Field("ID", 3, 0, IIR_IDS), Field("FIFOs enabled", 7, 6, {0: "no", 3: "yes"}))
+_IIR: Final = (Field("ID", 3, 0, IIR_IDS, "interrupt"), Field("FIFOs enabled", 7, 6, {0: "no", 3: "yes"}))
 _FCR: Final = (
     *_bits("FIFO enable", "RCVR FIFO reset", "XMIT FIFO reset", "DMA mode"), Field("RCVR trigger", 7, 6, TRIGGER_LEVELS)
 )  # fmt: skip
 _LCR_BITS: Final = (bit("STB", 2), bit("PEN", 3), bit("EPS", 4), bit("Stick parity", 5), bit("Set break", 6))
 _LCR: Final = (Field("WLS", 1, 0, WORD_LENGTHS), *_LCR_BITS, bit("DLAB", 7))
 _MCR: Final = _bits("DTR", "RTS", "OUT1", "OUT2", "LOOP")
-_LSR: Final = _bits("DR", "OE", "PE", "FE", "BI", "THRE", "TEMT", "Error in RCVR FIFO")
-_MSR: Final = _bits("DCTS", "DDSR", "TERI", "DDCD", "CTS", "DSR", "RI", "DCD")
+_LSR: Final = _bits("DR", "OE", "PE", "FE", "BI", "THRE", "TEMT", "Error in RCVR FIFO", outside=0x9F)
+_MSR: Final = _bits("DCTS", "DDSR", "TERI", "DDCD", "CTS", "DSR", "RI", "DCD", outside=0xFF)
 
 REGISTERS: Final = RegisterMap(
-    Register("RBR", "Receiver buffer", 0, "r", (), DLAB_0, source="8.0"),
+    Register("RBR", "Receiver buffer", 0, "r", (), DLAB_0, source="8.0", nature="outside"),
     Register("THR", "Transmitter holding", 0, "w", (), DLAB_0, source="8.0"),
     Register("DLL", "Divisor latch, low", 0, "rw", (), DLAB_1, 0x0C, source="8.2; reset: QEMU"),
     Register("IER", "Interrupt enable", 1, "rw", _bits("ERBFI", "ETBEI", "ELSI", "EDSSI"), DLAB_0, 0x00, source="8.6"),
@@ -74,7 +74,7 @@ REGISTERS: Final = RegisterMap(
     Register("MCR", "Modem control", 4, "rw", _MCR, None, 0x08, source="8.7; reset: QEMU"),
     Register("LSR", "Line status; writes are ignored", 5, "rw", _LSR, None, 0x60, source="8.3"),
     Register("MSR", "Modem status; writes are ignored", 6, "rw", _MSR, None, 0xB0, source="8.8; reset: QEMU"),
-    Register("SCR", "Scratchpad", 7, "rw", (), None, 0x00, source="8.9; reset: QEMU"),
+    Register("SCR", "Scratchpad", 7, "rw", (), None, 0x00, source="8.9; reset: QEMU", part="scratchpad"),
     banks=(DLAB_0, DLAB_1),
 )
 
@@ -248,7 +248,7 @@ class Uart16550(Device):
         self._update_irq()
         if self._mcr & MCR_LOOP:
             self._thre_pending = True
-            self._receive(value)
+            self.receive(value)
         else:
             self._sent += 1
             if self._held:
@@ -372,8 +372,8 @@ class Uart16550(Device):
 
     # Receiver
 
-    def _receive(self, value: int) -> None:
-        """Take a character whose time of arrival is known."""
+    def receive(self, value: int) -> None:
+        """Take a character that arrives now: in loopback, or from outside as an event of the recording tells."""
         if self._fcr & FCR_ENABLE:
             if len(self._rx) < FIFO_BYTES:
                 self._rx.append(value)
@@ -385,6 +385,7 @@ class Uart16550(Device):
                 self._lsr |= LSR_OE
             self._rbr = value
         self._lsr |= LSR_DR
+        self._update_irq()
 
     def _start_timeout(self) -> None:
         self._timeout.arm(self._clock.now_ns + TIMEOUT_CHARACTERS * self._character_ns)
