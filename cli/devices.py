@@ -7,6 +7,7 @@ import click
 from vmdev.replay.devices.catalog import CATALOG
 from vmdev.replay.errors import UnknownMachineError
 from vmdev.replay.registers import Field, Register, RegisterMap
+from vmdev.replay.user_models import describe, find_model, installed
 
 from .output import table
 
@@ -16,6 +17,9 @@ from .output import table
 def devices(name: str | None) -> None:
     """List the device models, or the registers and fields of one.
 
+    Models of installed packages (entry points of the group vmdev.devices) are listed last, with their classes. NAME may
+    be a class of yours, too: package.module:Class.
+
     Example:
 
     \b
@@ -23,12 +27,15 @@ def devices(name: str | None) -> None:
         vmdev devices uart16550
     """
     if name is None:
-        click.echo(table([(short, model.title) for short, model in CATALOG.items()]), nl=False)
+        rows = [(short, model.title) for short, model in CATALOG.items()]
+        rows += [(f"{entry.name}={entry.value}", describe(entry)) for entry in installed()]
+        click.echo(table(rows), nl=False)
         return
-    model = CATALOG.get(name)
-    if model is None:
-        raise UnknownMachineError(f"there is no device {name!r}; known devices: {', '.join(CATALOG)}")
-    click.echo(f"{name}: {model.title}\n")
+    names = [*CATALOG, *(entry.name for entry in installed())]
+    if name not in names and ":" not in name:
+        raise UnknownMachineError(f"there is no device {name!r}; known devices: {', '.join(names)}")
+    model = CATALOG[name] if name in CATALOG else find_model(name)
+    click.echo(f"{name}: {getattr(model, 'title', model.__name__)}\n")
     click.echo(_registers(model.registers), nl=False)
 
 

@@ -12,6 +12,7 @@ import click
 
 from vmdev.replay.errors import RecordError
 from vmdev.replay.guest import Region
+from vmdev.replay.selection import AddressRange
 
 from .stimulus import parse_time
 
@@ -30,20 +31,6 @@ _PLACES_MAX: Final = 256
 
 _NEAR: Final = 5
 """Names that are shown to who asked for one that does not exist."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddressRange:
-    """Ports or addresses whose accesses are to be recorded."""
-
-    space: str
-    """"pio", "mmio", or empty: ports where the guest has them."""
-    first: int
-    last: int
-    """Inclusive."""
-
-    def __str__(self) -> str:
-        return f"{self.space}:{self.first:#x}-{self.last:#x}"
 
 
 @dataclass(frozen=True, slots=True)

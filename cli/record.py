@@ -18,12 +18,13 @@ import click
 
 from vmdev.replay.errors import OutputExistsError, RecordError, TraceError
 from vmdev.replay.guest import Region
+from vmdev.replay.selection import AddressRange
 from vmdev.replay.trace.completeness import find_losses
 from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.trace.writer import MetaValue, TraceWriter
 
 from . import parts
-from .filters import AddressRange, AddressType, Filters, TimeType
+from .filters import AddressType, Filters, TimeType
 from .qemu import command as qemu_command
 from .qemu import serial_port, verify
 from .qemu.binary import Qemu, find_plugin, find_qemu

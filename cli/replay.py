@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from vmdev.replay.machines import build
 from vmdev.replay.printable import printable
-from vmdev.replay.replayer import Replayer
 from vmdev.replay.report import FORMATS
 from vmdev.replay.trace.reader import TraceReader
+
+from .judging import Judging, judging_options
 
 DIVERGED = 1
 """Exit status as diff(1)'s: 0 no divergence, 1 divergences, 2 trouble."""
@@ -19,14 +20,7 @@ DIVERGED = 1
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("trace", type=click.Path(path_type=Path))
-@click.option(
-    "--machine",
-    metavar="NAME",
-    help="The machine to replay into; by default the one that was recorded.",
-)
-@click.option(
-    "--device", "devices", metavar="NAME", multiple=True, help="Judge only this device; may be given several times."
-)
+@judging_options
 @click.option(
     "--format", "report", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="What to print."
 )
@@ -37,18 +31,20 @@ DIVERGED = 1
     help="Report at most N divergences in detail (text: 10 unless given). All are counted.",
 )
 @click.pass_context
-def replay(
-    context: click.Context, trace: Path, machine: str | None, devices: tuple[str, ...], report: str, limit: int | None
-) -> None:
+def replay(context: click.Context, /, trace: Path, report: str, limit: int | None, **judging: Any) -> None:
     """Replay a trace into device models and compare every answer with the recorded one.
 
     The exit status is 0 if no answer diverged, 1 if one did, and 2 in case of trouble.
+
+    Beside the trace boot.db, boot.contracts.toml may say where an answer need not equal the recorded one, and
+    boot.known.toml which divergences are known. A known divergence that no longer occurs fails, too.
 
     Example:
 
     \b
         vmdev replay boot.db
         vmdev replay boot.db --device rtc --format json
+        vmdev replay boot.db --device com1=my_uart:Uart --until-divergence
     """
     with TraceReader(trace) as reader:
         if not reader.closed:
@@ -62,7 +58,7 @@ def replay(
             where = "are in the files before it" if "part" in reader.meta else "were not kept"
             note = f"WARNING: {trace}: exits before {reader.first_exit} {where}; models begin as after a reset"
             click.echo(printable(note), err=True)
-        replayer = Replayer(reader, build(reader.guest, machine), devices=devices, name=trace.name)
+        replayer = Judging(**judging).replayer(reader)
         with click.progressbar(
             length=reader.exit_count, label="Replaying", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as bar:

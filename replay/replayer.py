@@ -94,7 +94,7 @@ class Replayer:
         known: known divergences.
         strict: whether reads that nothing answers count as divergences.
         patience_s: processor time after which an access is ended, in seconds.
-        give_up: called, from another thread, when that is impossible; it should end the process.
+        give_up: called, from another thread, with what to say, when that is impossible; it should end the process.
 
     Raises:
         UnknownMachineError: the board has no device of a name in `devices`.
@@ -113,7 +113,7 @@ class Replayer:
         known: Iterable[Known] = (),
         strict: bool = False,
         patience_s: float = PATIENCE_S,
-        give_up: Callable[[], None] | None = None,
+        give_up: Callable[[str], None] | None = None,
     ) -> None:
         self._selection = selection = selection or Selection()
         devices = (*devices, *selection.devices)
@@ -190,7 +190,7 @@ class Replayer:
             TraceError: the trace is damaged.
         """
         agenda = self._agenda()
-        with Watchdog(self._position, self._patience_s, self._give_up):
+        with Watchdog(self._position, self._patience_s, self._despair):
             for rows in self._trace.exits():
                 start = 0
                 for seq, action in agenda.due(rows):
@@ -333,6 +333,14 @@ class Replayer:
         if not self._is_playing or (self._own_code and not self._judge.asking):
             return None
         return self._step, length_hint(self._cursor), self._board.clock.now_ns // _WATCHED_NS, self._judge.asking
+
+    def _despair(self) -> None:
+        """A model hangs where nothing reaches it."""
+        if self._give_up is not None:
+            row = self._rows[max(self._begun() - 1, 0)] if self._rows else None
+            owner = None if row is None else self._owners[row[2]]
+            where = f"exit {row[0]:,}" if row else "the beginning"
+            self._give_up(f"a model hangs and cannot be ended, at {where} of {owner.name if owner else 'a timer'}")
 
     # Where accesses go
 

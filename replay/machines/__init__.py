@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ..errors import UnknownMachineError
+from ..errors import DeviceConfigError, UnknownMachineError
 from ..guest import Guest
 from . import pc
 from .board import Board, Placement
+from .replacement import Replacement, Replacements
 
-__all__ = ["MACHINES", "Board", "Placement", "build"]
+__all__ = ["MACHINES", "Board", "Placement", "Replacement", "Replacements", "build"]
 
-MACHINES: Final[dict[str, tuple[str, Callable[[Guest], Board]]]] = {
+MACHINES: Final[dict[str, tuple[str, Callable[[Guest, Replacements | None], Board]]]] = {
     "pc": ("PC with i440FX and PIIX4", pc.build_pc),
     "q35": ("PC with Q35 and ICH9", pc.build_q35),
     "isapc": ("ISA-only PC", pc.build_isapc),
@@ -21,11 +22,18 @@ MACHINES: Final[dict[str, tuple[str, Callable[[Guest], Board]]]] = {
 """By QEMU's machine type without its version: the title, and what builds its board for a guest."""
 
 
-def build(guest: Guest, machine: str | None = None) -> Board:
+def build(guest: Guest, machine: str | None = None, replacements: Replacements | None = None) -> Board:
     """The board to replay `guest` into: `machine`, or by default the one that the guest was recorded on.
+
+    Args:
+        guest: what the trace says of it.
+        machine: the machine's name.
+        replacements: models in place of those that the machine would have, by the name on the board. Others are put
+            where they say.
 
     Raises:
         UnknownMachineError: there is no such machine.
+        DeviceConfigError: a replacement has no place, or lacks what another device needs of it.
     """
     name = guest.machine if machine is None else machine
     if name not in MACHINES:
@@ -37,4 +45,11 @@ def build(guest: Guest, machine: str | None = None) -> Board:
             problem = "the trace does not say on which machine it was recorded: name one"
         raise UnknownMachineError(f"{problem}; known machines: {', '.join(MACHINES)}")
     _, builder = MACHINES[name]
-    return builder(guest)
+    try:
+        board = builder(guest, replacements)
+    except AttributeError as error:
+        if not replacements or error.obj is None or type(error.obj).__module__.startswith("vmdev."):
+            raise
+        raise DeviceConfigError(f"{type(error.obj).__name__} lacks what other devices need of it: {error}") from error
+    board.add_rest()
+    return board

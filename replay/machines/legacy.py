@@ -6,6 +6,7 @@ Source: IBM PC AT Technical Reference, system board I/O map and interrupts.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from ..devices.acpi_pm_timer import AcpiPmTimer
@@ -73,12 +74,20 @@ def add_timers(wiring: Wiring) -> None:
 
 
 def add_uarts(wiring: Wiring) -> None:
-    """COM1 to COM4, and UARTs elsewhere, which sit on PCI cards and whose interrupt is not modelled."""
+    """COM1 to COM4, and UARTs elsewhere, which sit on PCI cards and whose interrupt is not modelled.
+
+    The first of them is the one that `record --serial-input` feeds; the trace's events tell of each byte.
+    """
     board = wiring.board
-    for port in wiring.places("serial"):
+    ports = wiring.places("serial")
+    first = next((port for port in COM_PORTS if port in ports), None)
+    for port in ports:
         name, irq = COM_PORTS.get(port, (f"serial@{port:x}", None))
         line = board.line() if irq is None else wiring.irq(irq)
-        board.add(name, Uart16550(board.clock, line, outside=wiring.guest.has_typed_input), pio=[(port, 8)])
+        uart = Uart16550(board.clock, line, outside=wiring.guest.has_typed_input)
+        uart = board.add(name, uart, pio=[(port, 8)])
+        if port == first and hasattr(uart, "receive"):  # a user's model may not have it
+            board.inputs["serial-input"] = (name, partial(_receive, uart))
 
 
 def add_odd_ports(wiring: Wiring) -> None:
@@ -91,6 +100,11 @@ def add_odd_ports(wiring: Wiring) -> None:
     for number, port in enumerate(wiring.places("isa-debugcon")):
         name = f"debugcon{number}" if number else "debugcon"
         board.add(name, DebugCon(), pio=[(port, 1)])
+
+
+def _receive(uart: Uart16550, detail: str) -> None:
+    """The byte that an event tells of: ``serial0 41``."""
+    uart.receive(int(detail.rpartition(" ")[2], 16))
 
 
 def _rtc_base(guest: Guest) -> datetime | None:

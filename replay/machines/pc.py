@@ -12,6 +12,7 @@ from typing import Final
 from ..guest import Guest
 from . import chipset, legacy
 from .board import Board
+from .replacement import Replacements
 from .wiring import Part, Wiring
 
 PCI_REGIONS: Final = {"acpi-tmr": (0x608,), "pci-conf-idx": (0xCF8,)}
@@ -29,28 +30,30 @@ PARTS: Final[tuple[Part, ...]] = (
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 
 
-def build_pc(guest: Guest) -> Board:
+def build_pc(guest: Guest, replacements: Replacements | None = None) -> Board:
     """i440FX with PIIX4."""
-    return _build("pc", guest, legacy.REGIONS | PCI_REGIONS)
+    return _build("pc", guest, legacy.REGIONS | PCI_REGIONS, replacements)
 
 
-def build_q35(guest: Guest) -> Board:
+def build_q35(guest: Guest, replacements: Replacements | None = None) -> Board:
     """Q35 with ICH9."""
-    return _build("q35", guest, legacy.REGIONS | PCI_REGIONS)
+    return _build("q35", guest, legacy.REGIONS | PCI_REGIONS, replacements)
 
 
-def build_isapc(guest: Guest) -> Board:
+def build_isapc(guest: Guest, replacements: Replacements | None = None) -> Board:
     """An AT compatible without PCI."""
-    return _build("isapc", guest, legacy.REGIONS)
+    return _build("isapc", guest, legacy.REGIONS, replacements)
 
 
-def build_microvm(guest: Guest) -> Board:
+def build_microvm(guest: Guest, replacements: Replacements | None = None) -> Board:
     """QEMU's microvm with its optional ISA devices."""
-    return _build("microvm", guest, MICROVM_REGIONS)
+    return _build("microvm", guest, MICROVM_REGIONS, replacements)
 
 
-def _build(machine: str, guest: Guest, usual: Mapping[str, tuple[int, ...]]) -> Board:
-    wiring = Wiring(machine, guest, usual)
+def _build(
+    machine: str, guest: Guest, usual: Mapping[str, tuple[int, ...]], replacements: Replacements | None
+) -> Board:
+    wiring = Wiring(machine, guest, usual, replacements)
     for add in PARTS:
         add(wiring)
     return wiring.board

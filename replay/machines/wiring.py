@@ -13,6 +13,7 @@ from ..guest import Guest
 from ..irq import Line
 from .board import Board
 from .pci import Pci
+from .replacement import Replacements
 
 Part = Callable[["Wiring"], None]
 """Adds devices to a board."""
@@ -32,11 +33,18 @@ class Wiring:
         guest: what the trace says of the guest.
         usual: first ports of the regions that such a machine usually has, by QEMU's names of them, for a trace without
             a map of its ports.
+        replacements: see `Board`.
     """
 
-    def __init__(self, machine: str, guest: Guest, usual: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        machine: str,
+        guest: Guest,
+        usual: Mapping[str, tuple[int, ...]],
+        replacements: Replacements | None = None,
+    ) -> None:
         self.guest = guest
-        self.board = Board(machine, guest.step_ns)
+        self.board = Board(machine, guest.step_ns, replacements)
         self.pci = Pci(self.board)
         self._usual = usual
         self._has_port_map = any(region.space == "pio" for region in guest.regions)
@@ -63,11 +71,12 @@ class Wiring:
         if number not in self._inputs:
             self._inputs[number] = [controller(number) for controller in self._controllers]
         gsi = TIMER_GSI if number == 0 else number
-        return Line(partial(self._drive, self._inputs[number]), partial(self._drive, self._gsi(gsi)))
+        line = Line(partial(self._drive, self._inputs[number]), partial(self._drive, self._gsi(gsi)))
+        return self.board.hand_out(line)
 
     def gsi(self, number: int) -> Line:
         """A new line to global system interrupt `number`, which only I/O APICs hear; from 16 on there is no ISA one."""
-        return Line(partial(self._drive, self._gsi(number)))
+        return self.board.hand_out(Line(partial(self._drive, self._gsi(number))))
 
     def _gsi(self, number: int) -> list[Sink]:
         if number not in self._gsi_inputs:

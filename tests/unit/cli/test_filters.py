@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 import pytest
 
-from vmdev.cli.filters import AddressRange, AddressType, Filters, TimeType
+from vmdev.cli.filters import AddressType, Filters, TimeType
 from vmdev.replay.errors import RecordError
 from vmdev.replay.guest import Region
+from vmdev.replay.selection import AddressRange
 
 REGIONS = [
     Region("pio", 0x0, 0xFFFF, "io"),

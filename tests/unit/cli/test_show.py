@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from vmdev.cli.show import parse_integer, parse_time
+from vmdev.cli.ranges import parse_integer, parse_time
 
 Run = Callable[..., Result]
 

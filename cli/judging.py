@@ -1,0 +1,197 @@
+"""What ``vmdev replay`` judges, in which models, and by which rules: its options, and the replay they ask for."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+
+from vmdev.replay import rulefiles
+from vmdev.replay.contracts import Contract
+from vmdev.replay.errors import UserModelError
+from vmdev.replay.guest import Guest
+from vmdev.replay.machines import Board, Placement, Replacement, build
+from vmdev.replay.printable import printable
+from vmdev.replay.replayer import Replayer
+from vmdev.replay.selection import AddressRange, Bounds, Selection
+from vmdev.replay.trace.reader import TraceReader
+from vmdev.replay.user_models import find_model, load_board, make, span
+from vmdev.replay.watchdog import PATIENCE_S
+
+from .filters import AddressType
+from .ranges import bounds, parse_integer, parse_time
+
+TROUBLE: Final = 2
+
+_PLACED_MODEL: Final = re.compile(r"(?P<name>[^=]+)=(?P<model>[^@=]+)(?:@(?P<place>.+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class UserModel:
+    """A model to put on the board."""
+
+    name: str
+    model: str
+    """``package.module:Class``, or the name of an installed model or of one of vmdev's."""
+    place: AddressRange | None
+    """None: where the device of that name is."""
+
+
+class DeviceType(click.ParamType[str | UserModel]):
+    """NAME, or NAME=MODEL[@PLACE]."""
+
+    name = "device"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | UserModel:
+        """Read an option's value."""
+        if isinstance(value, UserModel) or "=" not in str(value):
+            return value if isinstance(value, UserModel) else str(value)
+        found = _PLACED_MODEL.fullmatch(str(value))
+        if found is None:
+            self.fail(f"must be like com1 or com1=my_uart:Uart@pio:0x3f8, not {value!r}", param, ctx)
+        place = None
+        if found["place"] is not None:
+            place = AddressType().convert(found["place"], param, ctx)
+            if not place.space:
+                place = AddressRange("pio" if place.last < 1 << 16 else "mmio", place.first, place.last)
+        return UserModel(found["name"], found["model"], place)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """All of it, as plain data."""
+
+    machine: str | None = None
+    board: Path | None = None
+    devices: tuple[str | UserModel, ...] = ()
+    addresses: tuple[AddressRange, ...] = ()
+    seqs: Bounds = (None, None)
+    times_ns: Bounds = (None, None)
+    until_divergence: bool = False
+    contracts: tuple[Path, ...] = ()
+    known: tuple[Path, ...] = ()
+    strict: bool = False
+    access_limit_s: float = PATIENCE_S
+
+    def replayer(self, reader: TraceReader) -> Replayer:
+        """The replay of a trace that is asked for.
+
+        Raises:
+            VmdevError: a model, a board or a file of rules cannot be used, or there is no such machine or device.
+        """
+        path = reader.path
+        return Replayer(
+            reader,
+            self._board(reader.guest),
+            name=path.name,
+            selection=Selection(
+                tuple(device for device in self.devices if isinstance(device, str)),
+                self.addresses,
+                self.seqs,
+                self.times_ns,
+                self.until_divergence,
+            ),
+            contracts=_merged(map(rulefiles.read_contracts, _files(self.contracts, path, rulefiles.CONTRACTS_SUFFIX))),
+            known=[
+                entry
+                for file in _files(self.known, path, rulefiles.KNOWN_SUFFIX)
+                for entry in rulefiles.read_known(file)
+            ],
+            strict=self.strict,
+            patience_s=self.access_limit_s,
+            give_up=_give_up,
+        )
+
+    def _board(self, guest: Guest) -> Board:
+        models = [device for device in self.devices if isinstance(device, UserModel)]
+        if self.board is not None:
+            if self.machine is not None or models:
+                other = "--machine" if self.machine is not None else "--device NAME=MODEL"
+                raise UserModelError(f"--board and {other} exclude each other: the board's file says what is on it")
+            return load_board(self.board, guest)
+        return build(guest, self.machine, {model.name: _replacement(model, guest) for model in models})
+
+
+def _replacement(what: UserModel, guest: Guest) -> Replacement:
+    model = find_model(what.model)
+    if what.place is None:
+        return Replacement(make(model, guest))
+    first, last = what.place.first, what.place.last
+    place = Placement(first, span(model) if first == last else last - first + 1)
+    on_pio = what.place.space == "pio"
+    return Replacement(make(model, guest), pio=(place,) if on_pio else (), mmio=() if on_pio else (place,))
+
+
+def _files(given: Iterable[Path], trace: Path, suffix: str) -> list[Path]:
+    """The files of rules: those that were given, or else the one beside the trace, if there is one."""
+    beside = rulefiles.beside(trace, suffix)
+    return list(given) or ([beside] if beside else [])
+
+
+def _merged(files: Iterable[dict[str, list[Contract]]]) -> dict[str, list[Contract]]:
+    merged: dict[str, list[Contract]] = {}
+    for contracts in files:
+        for device, found in contracts.items():
+            merged.setdefault(device, []).extend(found)
+    return merged
+
+
+def _give_up(what: str) -> NoReturn:
+    """A model hangs where nothing reaches it, so the process has to end."""
+    print(f"Error: {printable(what)}", file=sys.stderr, flush=True)
+    os._exit(TROUBLE)
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FILE: Final = click.Path(path_type=Path)
+
+_OPTIONS: Final = (
+    click.option("--machine", metavar="NAME", help="The machine to replay into; by default the one that was recorded."),
+    click.option(
+        "--board", type=_FILE, metavar="FILE.py",
+        help="Replay into the board that the function board(guest) of a Python file returns.",
+    ),
+    click.option(
+        "--device", "devices", type=DeviceType(), metavar="NAME", multiple=True,
+        help="Judge only this device; repeatable. NAME=package.module:Class@pio:0x3f8 puts a model of yours in place "
+        "of ours, without the part from @ on where ours is.",
+    ),
+    click.option(
+        "--address", "addresses", type=AddressType(), metavar="RANGE", multiple=True,
+        help="Judge only accesses that touch these ports or addresses, such as 0x70-0x71, 0x3f8+8 or mmio:0xfed00000; "
+        "repeatable.",
+    ),
+    click.option("--seq", "seqs", metavar="A:B", callback=bounds(parse_integer), help="Judge only exits A to B."),
+    click.option(
+        "--time", "times_ns", metavar="A:B", callback=bounds(parse_time),
+        help="Judge only from A to B, in ns or like 20us, 1.5ms, 2s.",
+    ),
+    click.option("--until-divergence", is_flag=True, help="End at the first root divergence."),
+    click.option(
+        "--contracts", type=_FILE, metavar="FILE", multiple=True,
+        help="Where an answer need not equal the recorded one; by default TRACE.contracts.toml beside the trace.",
+    ),
+    click.option(
+        "--known", type=_FILE, metavar="FILE", multiple=True,
+        help="Divergences that are known, and do not fail; by default TRACE.known.toml beside the trace.",
+    ),
+    click.option("--strict", is_flag=True, help="Reads that nothing answers count as divergences."),
+    click.option(
+        "--access-limit", "access_limit_s", type=click.FloatRange(min=0.1), default=PATIENCE_S, show_default=True,
+        metavar="S", help="Seconds after which a model that does not come back is ended.",
+    ),
+)  # fmt: skip
+
+
+def judging_options(command: Command) -> Command:
+    """Give a command the options that `Judging` is made of, under the names of its members."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
