@@ -334,6 +334,8 @@ class TraceWriter:
     def _open(self) -> None:
         with self._writing():
             self._connection = sqlite3.connect(self.path)
+        from sqlite_utils import Database  # takes longer than the rest of a start, and a replay writes nothing
+
         self._db = Database(self._connection, execute_plugins=False)
         self._is_open = True
         self._sites: dict[tuple[object, ...], int] = {}
