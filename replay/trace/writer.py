@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
 
-from sqlite_utils import Database
-
 from ..errors import OutputExistsError, TraceError
 from ..guest import PciFunction, Region
 from ..version import vmdev_version
