@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 from .device import Device
 from .naming import unbanked_name
+from .routes import WRITE
 
 if TYPE_CHECKING:
-    from .trace.rows import ExitRow, Site
+    from .trace.rows import Access, PackedSite
 
 COLUMNS: Final = 240
 """Parts of equal length into which a recording is cut."""
 
 NOBODY: Final = "(no device)"
 
-_SITE: Final = itemgetter(2)
+_SITE: Final = itemgetter(1)
 
 Claim = Callable[[int], tuple[str, Device | None, int] | None]
 """Who answered the last access of a site: name, model and offset; `vmdev.replay.replayer.Replayer.claim`."""
@@ -54,13 +55,13 @@ class Activity:
     """What `Replayer.run` shows to its observer, added up.
 
     Args:
-        sites: the trace's.
+        sites: the trace's `packed_sites`.
         first_exit: the number of the trace's first exit.
         exits: how many it has.
         claim: asked after each chunk of exits.
     """
 
-    def __init__(self, sites: Sequence[Site], first_exit: int, exits: int, claim: Claim) -> None:
+    def __init__(self, sites: Sequence[PackedSite], first_exit: int, exits: int, claim: Claim) -> None:
         self.first_exit = first_exit
         self.length = max(1, -(-exits // COLUMNS))
         """Exits in each part but the last."""
@@ -76,15 +77,15 @@ class Activity:
         """The part that exit number `seq` is in."""
         return (seq - self.first_exit) // self.length
 
-    def __call__(self, rows: Sequence[ExitRow]) -> None:
-        """Add exits, in order and without a gap."""
+    def __call__(self, first: int, rows: Sequence[Access]) -> None:
+        """Add the exits from number `first` on, in order and without a gap."""
         start = 0
         while start < len(rows):
-            seq, t_ns = rows[start][:2]
+            seq = first + start
             column = self.column(seq)
             stop = min(len(rows), start + (column + 1) * self.length - (seq - self.first_exit))
             if column == len(self.times_ns):
-                self.times_ns.append(t_ns)
+                self.times_ns.append(rows[start][0])
             for number, count in Counter(map(_SITE, rows[start:stop])).items():
                 self._add(number, column, count)
             start = stop
@@ -97,7 +98,7 @@ class Activity:
         device.exits[column] += count
         if name == NOBODY:
             return
-        is_read = self._sites[number].direction == "r"
+        is_read = not self._sites[number][1] & WRITE
         register = device.registers.setdefault(offset, RegisterUse(offset))
         name_there = unbanked_name(model, offset, "r" if is_read else "w") if model else None
         if name_there and name_there not in register.names:

@@ -8,12 +8,12 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from .trace.rows import ExitRow
+    from .trace.rows import Access
 
 Action = Callable[[int], None]
 """Called with the seq of the exit that comes next."""
 
-_TIME: Final = itemgetter(1)
+_TIME: Final = itemgetter(0)
 
 
 class Agenda:
@@ -28,16 +28,16 @@ class Agenda:
         self._pending = sorted(entries, key=itemgetter(0))[::-1]
         self._timed = list(timed)
 
-    def due(self, rows: Sequence[ExitRow]) -> list[tuple[int, Action]]:
-        """What is to be done before any of these exits, which are next, in order; each is told once."""
+    def due(self, first: int, rows: Sequence[Access]) -> list[tuple[int, Action]]:
+        """What is to be done before any of the next exits, from number `first` on, in order; each is told once."""
         found: list[tuple[int, Action]] = []
-        last = rows[-1][0]
+        last = first + len(rows) - 1
         while self._pending and self._pending[-1][0] <= last:
             found.append(self._pending.pop())
         if self._timed:
-            for entry in [entry for entry in self._timed if entry[0] <= rows[-1][1]]:
+            for entry in [entry for entry in self._timed if entry[0] <= rows[-1][0]]:
                 self._timed.remove(entry)
                 t_ns, action = entry
-                found.append((rows[bisect_left(rows, t_ns, key=_TIME)][0], action))
+                found.append((first + bisect_left(rows, t_ns, key=_TIME), action))
             found.sort(key=itemgetter(0))
         return found

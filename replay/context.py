@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from .bus import Route
 from .clock import Clock
 from .device import Device, Unknown
 from .naming import decode, pieces, unbanked_name
 from .registers import Register
+from .routes import Target
 from .verdict import Access, Instruction
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CONTEXT_LENGTH: Final = 8
 WARM_UP: Final = 256
 """Accesses before them that are made in the fresh model."""
 
-Row = tuple["ExitRow", "Site", Route]
+Row = tuple["ExitRow", "Site", Target]
 
 
 def context(model: Device | None, rows: Sequence[Row], last: Row | None) -> tuple[Access, ...]:
@@ -66,7 +66,7 @@ def _access(row: Row, reached: Reached) -> Access:
     )
 
 
-def _unbanked(model: Device | None, route: Route, site: Site) -> Reached:
+def _unbanked(model: Device | None, route: Target, site: Site) -> Reached:
     if model is None:
         return None, None
     name = unbanked_name(model, route.offset, site.direction)

@@ -13,21 +13,20 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
-import capstone
-
 from .printable import printable
 
-_X86_MODES: Final = {64: capstone.CS_MODE_64, 32: capstone.CS_MODE_32, 16: capstone.CS_MODE_16}
+# Capstone is imported when the first instruction is decoded: it takes longer than the rest of a start.
 
-_OTHERS: Final[dict[str, tuple[tuple[int, int], ...]]] = {
-    "aarch64": ((capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),),
-    "arm": ((capstone.CS_ARCH_ARM, capstone.CS_MODE_ARM), (capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB)),
-    "riscv64": ((capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC),),
-    "riscv32": ((capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV32 | capstone.CS_MODE_RISCVC),),
+_X86: Final = "CS_ARCH_X86"
+_X86_MODES: Final = {64: ("CS_MODE_64",), 32: ("CS_MODE_32",), 16: ("CS_MODE_16",)}
+
+_OTHERS: Final[dict[str, tuple[tuple[str, tuple[str, ...]], ...]]] = {
+    "aarch64": (("CS_ARCH_ARM64", ("CS_MODE_ARM",)),),
+    "arm": (("CS_ARCH_ARM", ("CS_MODE_ARM",)), ("CS_ARCH_ARM", ("CS_MODE_THUMB",))),
+    "riscv64": (("CS_ARCH_RISCV", ("CS_MODE_RISCV64", "CS_MODE_RISCVC")),),
+    "riscv32": (("CS_ARCH_RISCV", ("CS_MODE_RISCV32", "CS_MODE_RISCVC")),),
 }
-"""Decoders by QEMU's name of the target, the likeliest first."""
-
-_PORT_REGISTER: Final = capstone.x86.X86_REG_DX
+"""Architecture and modes, by QEMU's name of the target, the likeliest first; capstone's names."""
 
 _REAL_MODE_END: Final = 1 << 20
 _LEGACY_MODE_END: Final = 1 << 32
@@ -81,9 +80,9 @@ def _readings(insn: bytes, pc: int, target: str) -> Iterator[_Reading]:
     """All readings of the bytes as one instruction, the likeliest first."""
     if target in {"x86_64", "i386"}:
         for bits in _x86_order(pc, target):
-            yield from _decode(insn, pc, capstone.CS_ARCH_X86, _X86_MODES[bits])
-    for arch, mode in _OTHERS.get(target, ()):
-        yield from _decode(insn, pc, arch, mode)
+            yield from _decode(insn, pc, _X86, _X86_MODES[bits])
+    for arch, modes in _OTHERS.get(target, ()):
+        yield from _decode(insn, pc, arch, modes)
 
 
 def _x86_order(pc: int, target: str) -> Sequence[int]:
@@ -95,17 +94,19 @@ def _x86_order(pc: int, target: str) -> Sequence[int]:
     return (32, 16, 64) if pc < _REAL_MODE_END else (64, 32, 16)
 
 
-def _decode(insn: bytes, pc: int, arch: int, mode: int) -> Iterator[_Reading]:
-    decoded = _one(_decoder(arch, mode), insn, pc)
+def _decode(insn: bytes, pc: int, arch: str, modes: tuple[str, ...]) -> Iterator[_Reading]:
+    decoded = _one(_decoder(arch, modes), insn, pc)
     if decoded is None:
         return
     sizes: frozenset[int] = frozenset()
     like_qemu = decoded
-    if arch == capstone.CS_ARCH_X86:
-        like_qemu = _one(_decoder(arch, mode, capstone.CS_OPT_SYNTAX_ATT), insn, pc) or decoded
+    if arch == _X86:
+        from capstone import x86
+
+        like_qemu = _one(_decoder(arch, modes, "CS_OPT_SYNTAX_ATT"), insn, pc) or decoded
         sizes = frozenset(
-            [operand.size for operand in decoded.operands if operand.type == capstone.x86.X86_OP_MEM]
-            or [o.size for o in decoded.operands if o.type == capstone.x86.X86_OP_REG and o.reg != _PORT_REGISTER]
+            [operand.size for operand in decoded.operands if operand.type == x86.X86_OP_MEM]
+            or [o.size for o in decoded.operands if o.type == x86.X86_OP_REG and o.reg != x86.X86_REG_DX]
         )
     yield _Reading(_text(decoded), sizes, _text(like_qemu))
 
@@ -121,9 +122,11 @@ def _text(decoded: Any) -> str:
 
 
 @cache
-def _decoder(arch: int, mode: int, syntax: int = 0) -> Any:
-    decoder = capstone.Cs(arch, mode)
+def _decoder(arch: str, modes: tuple[str, ...], syntax: str = "") -> Any:
+    import capstone
+
+    decoder = capstone.Cs(getattr(capstone, arch), sum(getattr(capstone, mode) for mode in modes))
     decoder.detail = True
     if syntax:
-        decoder.syntax = syntax
+        decoder.syntax = getattr(capstone, syntax)
     return decoder

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeGuard
 
-from .bus import Route
 from .causes import find_cause
 from .context import CONTEXT_LENGTH, WARM_UP, Row, context
 from .device import Unknown, Unmodelled
@@ -19,6 +18,7 @@ from .faults import Place, place_of, tell
 from .ledger import Ledger
 from .naming import Differing, Piece, describe, differing, pieces, side_by_side
 from .registers import Register
+from .routes import Target
 from .suspicion import Spot
 from .verdict import Access, Cause, Divergence, Fold, Instruction, Kind
 from .watched import Watched
@@ -42,7 +42,7 @@ class Exit(NamedTuple):
     """The recorded value, unsigned."""
     watched: Watched
     """Who answered."""
-    route: Route
+    route: Target
     judged: bool
     """If not, the model learns what it must, and nothing is counted."""
 
@@ -99,8 +99,6 @@ class Judge:
         """Judge a read's answer that is not simply the recorded value."""
         if isinstance(answer, tuple):  # undo the replayer's wrapping
             (answer,) = answer
-        elif at.route.size == 8 and isinstance(answer, int):
-            answer &= MASK_64
         tally = at.watched.verdict.tally
         if isinstance(answer, Unmodelled):
             tally.unmodelled += at.judged
@@ -278,7 +276,7 @@ class Judge:
 
     # Divergences
 
-    def wrote(self, watched: Watched, route: Route) -> None:
+    def wrote(self, watched: Watched, route: Target) -> None:
         """The guest wrote to a device that is suspect: see rule 5 of `suspicion`."""
         if watched.model is None or watched.suspicion.is_idle:
             return

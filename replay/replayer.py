@@ -1,51 +1,43 @@
 """The replayer: feeds the exits of a trace, in order, through a board's buses into its models.
 
 Per exit the loop moves the clock, makes the access, and compares. Everything else is kept out of it: where a site's
-accesses go is looked up once and again when a registration changes, exits are counted a chunk at a time, and only an
-answer that differs from the recorded value is looked at closely, by the judge (`judge.py`).
+accesses go is looked up once, and again when a registration changes there (`routes.py`), and only an answer that
+differs from the recorded value is looked at closely, by the judge (`judge.py`).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from operator import itemgetter, length_hint
+from operator import length_hint
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from .agenda import Agenda
-from .bus import MmioAddress, PioAddress, Route
 from .context import Row
 from .contracts import Clause, Contract, clauses
 from .device import Device
-from .errors import BusError, ContractError, ModelHungError, NothingComparedError, UnknownMachineError
+from .errors import ContractError, ModelHungError, NothingComparedError, UnknownMachineError
 from .guest import Guest
-from .judge import MASK_64, Exit, Judge
+from .judge import Exit, Judge
 from .ledger import Known, Ledger
 from .registers import Register, RegisterMap
+from .routes import Routes, Target, Writer
 from .selection import Selection
-from .verdict import ContractUse, KnownUse, Tally, TraceSummary, Unclaimed, Verdict
+from .verdict import ContractUse, KnownUse, Tally, TraceSummary, Verdict
 from .watchdog import PATIENCE_S, Watchdog
 from .watched import Watched
 
 if TYPE_CHECKING:
     from .machines.board import Board
-    from .trace.rows import Event, ExitRow, Site
+    from .trace.rows import Access, Event, ExitRow, PackedSite, Site
 
-BACKGROUND_REGIONS: Final = frozenset(("", "io", "system"))
-"""Names of regions that say no more than that nothing is there: QEMU's whole address spaces."""
-
-NOBODY: Final = object()
-"""The answer where no device is."""
+PROGRESS_STEP: Final = 1 << 12
+"""Exits between two calls of a progress function, at least."""
 
 _WATCHED_NS: Final = 1_000_000_000
 """Timers that bring the guest's time on by this much, in ns, within the watchdog's patience are not taken to hang."""
-
-_SEQ: Final = itemgetter(0)
-_SITE: Final = itemgetter(2)
 
 
 class Trace(Protocol):
@@ -64,11 +56,18 @@ class Trace(Protocol):
         """Number of exits."""
 
     @property
-    def sites(self) -> Sequence[Site]:
-        """All sites, by id."""
+    def packed_sites(self) -> Sequence[PackedSite]:
+        """Where accesses come from, by number."""
 
-    def exits(self) -> Iterator[list[ExitRow]]:
-        """All exits in order of seq, in lists that are not empty."""
+    @property
+    def region_names(self) -> Mapping[int, str]:
+        """By their numbers in `packed_sites`."""
+
+    def site(self, number: int) -> Site:
+        """All about a site."""
+
+    def accesses(self) -> Iterator[tuple[int, list[Access]]]:
+        """All exits in order of seq, in lists that are not empty, each with the seq of its first."""
 
     def events(self) -> Sequence[Event]:
         """All events in order of seq."""
@@ -128,41 +127,25 @@ class Replayer:
         self._patience_s = patience_s
         self._give_up = give_up
         self._selected = tuple(device for device in board.devices if device in devices)
-        self._sites = trace.sites
         self._watched = _watch_all(board.devices, devices, contracts or {})
         self._loose: dict[str, Watched] = {}
         """Culprits that are no device of the board, by name."""
         maps = {label: getattr(device, "registers", None) for label, device in board.devices.items()}
         self._ledger = Ledger(known, maps)
         self._judge = Judge(self, self._ledger, selection.until_divergence)
-        self._unclaimed: dict[tuple[str, str, int], Unclaimed] = {}
-        self._unclaimed_reads = self._unclaimed_writes = 0
-        self._excluded_reads = self._excluded_writes = 0
-        """Where no device is."""
-
-        # By site. A route stays, when it is stale, until the site's next access.
-        count = len(self._sites)
-        self._is_selected = [True] * count if not selection.addresses else list(map(selection.holds, self._sites))
-        self._routes: list[Route | None] = [None] * count
-        self._owners: list[Watched | None] = [None] * count
-        self._first_readers = [
-            partial(self._first_read, number) if site.direction == "r" else None
-            for number, site in enumerate(self._sites)
-        ]
-        self._first_writers = [partial(self._first_write, number) for number in range(count)]
-        self._readers: list[Callable[[], object] | None] = [*self._first_readers]
-        """None: the site writes, or nobody is there."""
-        self._writers: list[Callable[[int], None]] = [*self._first_writers]
+        self._routes = Routes(board.io, trace.packed_sites, trace.region_names, self._watch, self._guard)
+        if selection.addresses:
+            self._routes.is_selected = list(map(selection.holds, trace.packed_sites))
+        self._routes.lists_unclaimed = not self._selected
         self._reporting: set[Watched] = set()
         """Devices whose writes the judge wants to hear of."""
 
-        self._rows: list[ExitRow] = []
-        self._cursor: Iterator[ExitRow] = iter(())
-        self._counted = 0
-        """How many of `_rows` are in `_site_exits`."""
+        self._rows: list[Access] = []
+        self._cursor: Iterator[Access] = iter(())
+        """What is still to be made of `_rows`, whose last exit is the one before `_end_seq`."""
+        self._end_seq = 0
         self._fires_timers = False
         """Whether the current row's access is still to be made, because timers come first."""
-        self._site_exits: Counter[int] = Counter()
         self._unreached = 0
         """Bounds from which on exits are to be judged, and which were not reached yet."""
         self._is_over = False
@@ -172,42 +155,46 @@ class Replayer:
         self._is_playing = False
         self._step = 0
         """Goes up now and then while the replay gets on, besides `_cursor`: for the watchdog."""
-        board.io.on_change(self._forget_routes)
 
     def run(
         self,
         progress: Callable[[int], None] | None = None,
-        observe: Callable[[Sequence[ExitRow]], None] | None = None,
+        observe: Callable[[int, Sequence[Access]], None] | None = None,
     ) -> Verdict:
         """Replay everything.
 
         Args:
             progress: called now and then with the number of exits since the last call.
-            observe: called with the exits themselves, when they have been replayed; `claim` tells then who answered.
+            observe: called with exits that have been replayed, and the seq of the first; `claim` tells then who
+                answered.
 
         Raises:
             NothingComparedError: no answer was compared, and no model failed.
             TraceError: the trace is damaged.
         """
         agenda = self._agenda()
+        unreported = 0
         with Watchdog(self._position, self._patience_s, self._despair):
-            for rows in self._trace.exits():
+            for first, rows in self._trace.accesses():
                 start = 0
-                for seq, action in agenda.due(rows):
-                    stop = bisect_left(rows, seq, key=_SEQ)
-                    self._replay(rows[start:stop])
+                for seq, action in agenda.due(first, rows):
+                    stop = seq - first
+                    self._replay(seq, rows[start:stop])
                     start = stop
                     if not self._is_over:
                         with suppress(_Stop):
                             action(seq)
                         if self._judge.is_done:
                             self._end()
-                self._replay(rows[start:] if start else rows)
+                self._replay(first + len(rows), rows[start:] if start else rows)
                 if observe is not None:
-                    observe(rows)
-                if progress is not None:
-                    progress(len(rows))
-        self._settle()
+                    observe(first, rows)
+                unreported += len(rows)
+                if progress is not None and unreported >= PROGRESS_STEP:
+                    progress(unreported)
+                    unreported = 0
+        if progress is not None and unreported:
+            progress(unreported)
         return self._verdict()
 
     def _agenda(self) -> Agenda:
@@ -229,17 +216,20 @@ class Replayer:
                 into.append((begin, self._begin))
             if end is not None:
                 into.append((end + 1, self._end))
+        self._routes.judges = self._judges
         return Agenda(entries, timed)
 
     def _begin(self, seq: int) -> None:
         """A bound is reached. What comes after the last one is judged."""
-        self._settle()
+        self._routes.settle()
         self._unreached -= 1
+        self._routes.judges = self._judges
 
     def _end(self, seq: int = 0) -> None:
         """Nothing that comes after is judged."""
-        self._settle()
+        self._routes.settle()
         self._is_over = True
+        self._routes.judges = False
 
     @property
     def _judges(self) -> bool:
@@ -248,48 +238,65 @@ class Replayer:
 
     # The loop
 
-    def _replay(self, rows: list[ExitRow]) -> None:
+    def _replay(self, end: int, rows: list[Access]) -> None:
+        """Replay these exits, the last of which is the one before number `end`."""
         self._rows = rows
-        self._counted = 0
+        self._end_seq = end
+        self._cursor = iter(rows)
         if not self._is_over:
             self._is_playing = True
             try:
-                self._play(rows)
+                self._play()
             except _Stop:
-                self._count(self._begun())
+                if self._fires_timers:
+                    _, site, _ = rows[self._seq() - end]
+                    self._routes.counts[site] += 1
                 self._fires_timers = self._own_code = False
                 self._end()
             self._is_playing = False
-        self._count(len(rows))
+        counts = self._routes.counts
+        for _, site, _ in self._cursor:  # of what is not made any more
+            counts[site] += 1
 
-    def _play(self, rows: list[ExitRow]) -> None:
-        clock = self._board.clock
-        readers, writers = self._readers, self._writers
-        self._cursor = cursor = iter(rows)
+    def _play(self) -> None:
+        clock, routes, cursor = self._board.clock, self._routes, self._cursor
+        readers, writers, counts = routes.readers, routes.writers, routes.counts
         while True:
             try:
-                for seq, t_ns, site, value in cursor:
+                for t_ns, site, value in cursor:
                     if t_ns >= clock.deadline_ns:
-                        self._advance(seq, t_ns)
+                        self._advance(t_ns)
                     else:
                         clock.now_ns = t_ns
+                    counts[site] += 1
                     read = readers[site]
                     if read is None:
-                        writers[site](value)
-                    elif (answer := read()) != value:
-                        self._differs(seq, t_ns, site, value, answer)
+                        write = writers[site]
+                        if write is not None:
+                            write(value)
+                            continue
+                        routes.find(site)
+                        read, write = readers[site], writers[site]
+                        if write is not None:
+                            write(value)
+                            continue
+                    if read is not None and (answer := read()) != value:
+                        self._differs(t_ns, site, value, answer)
                 return
             except Exception as error:  # a model's, which must not end the replay
                 if self._own_code:
                     raise
-                self._access_raised(seq, t_ns, site, value, error)
+                self._access_raised(t_ns, site, value, error)
 
-    def _begun(self) -> int:
-        """How many of the current rows were made, or are being made."""
-        return len(self._rows) - length_hint(self._cursor) - self._fires_timers
+    def _seq(self) -> int:
+        """Number of the exit that is being made."""
+        return self._end_seq - length_hint(self._cursor) - 1
 
-    def _advance(self, seq: int, t_ns: int) -> None:
-        """Fire the timers due up to `t_ns`. One that raises is not armed any more, so going on gets further."""
+    def _advance(self, t_ns: int, seq: int | None = None) -> None:
+        """Fire the timers due up to `t_ns`. One that raises is not armed any more, so going on gets further.
+
+        They fire before the exit that is being made, or else before exit `seq`.
+        """
         clock = self._board.clock
         self._fires_timers = True
         while True:
@@ -300,13 +307,13 @@ class Replayer:
                 owner = self._owner_of_timer()
                 if isinstance(error, ModelHungError) and clock.firing is not None:
                     clock.firing.cancel()
-                self._outside_fault(owner, seq, clock.now_ns, error)
+                self._outside_fault(owner, self._seq() if seq is None else seq, clock.now_ns, error)
         self._fires_timers = False
 
     def _reset(self, t_ns: int, seq: int) -> None:
         self._is_playing = True
         self._step += 1
-        self._advance(seq, max(t_ns, self._board.clock.now_ns))
+        self._advance(max(t_ns, self._board.clock.now_ns), seq)
         for watched in (*self._watched.values(), *self._loose.values()):
             watched.heal()
 
@@ -318,7 +325,7 @@ class Replayer:
 
     def _input(self, event: Event, seq: int) -> None:
         """Give a device what it received from outside, as the trace's event tells."""
-        self._advance(seq, max(event.t_ns, self._board.clock.now_ns))
+        self._advance(max(event.t_ns, self._board.clock.now_ns), seq)
         name, receive = self._board.inputs[event.kind]
         self._is_playing = True
         self._step += 1
@@ -337,58 +344,16 @@ class Replayer:
     def _despair(self) -> None:
         """A model hangs where nothing reaches it."""
         if self._give_up is not None:
-            row = self._rows[max(self._begun() - 1, 0)] if self._rows else None
-            owner = None if row is None else self._owners[row[2]]
-            where = f"exit {row[0]:,}" if row else "the beginning"
-            self._give_up(f"a model hangs and cannot be ended, at {where} of {owner.name if owner else 'a timer'}")
+            where, name = "the beginning", "a timer"
+            if self._rows:
+                seq = self._seq()
+                where = f"exit {seq:,}"
+                _, site, _ = self._rows[seq - self._end_seq]
+                if not self._fires_timers and self._routes.is_claimed(site):
+                    name = self._routes.claimed(site)[0].name
+            self._give_up(f"a model hangs and cannot be ended, at {where} of {name}")
 
     # Where accesses go
-
-    def _first_read(self, number: int) -> object:
-        self._route(number)
-        read = self._readers[number]
-        return NOBODY if read is None else read()
-
-    def _first_write(self, number: int, value: int) -> None:
-        self._route(number)
-        self._writers[number](value)
-
-    def _route(self, number: int) -> None:
-        """Look up where a site's accesses go, and enter it into the tables."""
-        self._own_code = True
-        site = self._sites[number]
-        io = self._board.io
-        try:
-            if site.space == "pio":
-                route = io.resolve_pio(PioAddress(site.address), site.size, site.vcpu)
-            else:
-                route = io.resolve_mmio(MmioAddress(site.address), site.size, site.vcpu)
-        except BusError:
-            self._routes[number] = self._owners[number] = None
-            self._readers[number] = None
-            self._writers[number] = _drop
-        else:
-            self._enter(number, self._watch(route.device), route)
-        self._own_code = False
-
-    def _enter(self, number: int, owner: Watched, route: Route) -> None:
-        """Enter into the tables who answers a site."""
-        site = self._sites[number]
-        self._routes[number] = route
-        self._owners[number] = owner
-        wide = site.size == 8
-        if owner.retired is not None:
-            self._refuse(number, owner.retired)
-        elif site.direction == "r":
-            read: Callable[[], object] = partial(_read_signed, route.read) if wide else route.read
-            if owner.observes and not owner.observes.isdisjoint(range(route.offset, route.offset + route.size)):
-                read = partial(_read_wrapped, route.read)
-            self._readers[number] = read
-        else:
-            write = partial(_write_unsigned, route.write) if wide else route.write
-            if owner in self._reporting:
-                write = partial(self._report_write, owner, route, write)
-            self._writers[number] = write
 
     def _watch(self, device: object) -> Watched:
         watched = self._watched.get(id(device))
@@ -397,95 +362,41 @@ class Replayer:
             watched = self._watched[id(device)] = Watched(name, device, not self._selected)
         return watched
 
-    def _forget_routes(self) -> None:
-        """Registrations changed: book what happened so far to its owners, and look everything up again."""
-        self._count(max(self._counted, self._begun()))
-        self._settle()
-        self._readers[:] = self._first_readers
-        self._writers[:] = self._first_writers
+    def _guard(self, watched: Watched, target: Target, access: Callable[..., Any], is_read: bool) -> Callable[..., Any]:
+        """What to call for an access to a device of which not every access is like another."""
+        if watched.retired is not None:
+            return partial(_raise, watched.retired, watched.retired.__traceback__)
+        offset, size = target
+        if is_read:
+            seen = not watched.observes.isdisjoint(range(offset, offset + size))
+            return partial(_read_wrapped, access) if seen else access
+        return partial(self._report_write, watched, target, access) if watched in self._reporting else access
 
-    def _report_write(self, owner: Watched, route: Route, write: Callable[[int], None], value: int) -> None:
+    def _report_write(self, watched: Watched, target: Target, write: Writer, value: int) -> None:
         write(value)
         self._own_code = True
-        self._judge.wrote(owner, route)
+        self._judge.wrote(watched, target)
         self._own_code = False
 
     def _retire(self, watched: Watched, error: ModelHungError) -> None:
         """Do not call a model any more that hung: it may do so at every access."""
         if watched.retired is None:
             watched.retired = error
-            for number, owner in enumerate(self._owners):
-                if owner is watched:
-                    self._refuse(number, error)
-
-    def _refuse(self, number: int, error: ModelHungError) -> None:
-        refusal = partial(_raise, error, error.__traceback__)
-        if self._sites[number].direction == "r":
-            self._readers[number] = refusal
-        else:
-            self._writers[number] = refusal
-
-    # Counting
-
-    def _count(self, stop: int) -> None:
-        """Count the current rows up to number `stop` by their sites."""
-        rows = self._rows
-        if self._counted or stop < len(rows):
-            rows = rows[self._counted : stop]
-        self._site_exits.update(map(_SITE, rows))
-        self._counted = stop
-
-    def _settle(self) -> None:
-        """Book the counted exits to the present owners of their sites."""
-        for number, count in self._site_exits.items():
-            reads = count if self._sites[number].direction == "r" else 0
-            writes = count - reads
-            owner = self._owners[number]
-            judged = self._judges and self._is_selected[number]
-            if owner is not None:
-                tally = owner.verdict.tally
-                tally.exits += count
-                tally.reads += reads
-                tally.writes += writes
-                if not judged:
-                    owner.excluded_reads += reads
-                    owner.excluded_writes += writes
-            elif judged and not self._selected:
-                self._book_unclaimed(number, reads, writes)
-            else:
-                self._excluded_reads += reads
-                self._excluded_writes += writes
-        self._site_exits.clear()
-
-    def _book_unclaimed(self, number: int, reads: int, writes: int) -> None:
-        self._unclaimed_reads += reads
-        self._unclaimed_writes += writes
-        site = self._sites[number]
-        region = "" if site.region in BACKGROUND_REGIONS else site.region
-        key = (site.space, region, 0 if region else site.address)
-        row = self._unclaimed.get(key)
-        if row is None:
-            row = self._unclaimed[key] = Unclaimed(site.space, region, site.address, site.address)
-        row.first = min(row.first, site.address)
-        row.last = max(row.last, site.address + site.size - 1)
-        row.reads += reads
-        row.writes += writes
+            self._routes.guard(watched)
 
     # What the judge is for
 
-    def _differs(self, seq: int, t_ns: int, number: int, value: int, answer: object) -> None:
+    def _differs(self, t_ns: int, number: int, value: int, answer: object) -> None:
         """Judge an answer that is not simply the recorded value."""
-        if answer is NOBODY:
-            return
         self._own_code = True
-        self._judge.differs(self._exit(seq, t_ns, number, value), answer)
+        self._judge.differs(self._exit(t_ns, number, value), answer)
         if self._judge.is_done:
             raise _Stop
         self._own_code = False
 
-    def _access_raised(self, seq: int, t_ns: int, number: int, value: int, error: Exception) -> None:
+    def _access_raised(self, t_ns: int, number: int, value: int, error: Exception) -> None:
         self._own_code = True
-        at = self._exit(seq, t_ns, number, value)
+        at = self._exit(t_ns, number, value)
         self._judge.access_raised(at, error)
         if isinstance(error, ModelHungError):
             self._retire(at.watched, error)
@@ -503,11 +414,11 @@ class Replayer:
             raise _Stop
         self._own_code = False
 
-    def _exit(self, seq: int, t_ns: int, number: int, value: int) -> Exit:
-        site = self._sites[number]
-        watched, route = self._claimed(number)
-        judged = watched.judged and self._judges and self._is_selected[number]
-        return Exit(seq, t_ns, site, value & (1 << 8 * site.size) - 1, watched, route, judged)
+    def _exit(self, t_ns: int, number: int, value: int) -> Exit:
+        """The exit that is being made."""
+        watched, target = self._routes.claimed(number)
+        judged = watched.judged and self._routes.judged(number)
+        return Exit(self._seq(), t_ns, self._trace.site(number), value, watched, target, judged)
 
     def _owner_of_timer(self) -> Watched:
         """Whose timer fired last."""
@@ -521,43 +432,31 @@ class Replayer:
 
     def accesses(self, watched: Watched, seq: int, n: int) -> list[Row]:
         """See `Claims`."""
-        numbers = [number for number, owner in enumerate(self._owners) if owner is watched]
+        numbers = self._routes.sites_of(watched)
         rows = self._trace.context(seq, numbers, n) if numbers else ()
-        return [(row, self._sites[row[2]], self._claimed(row[2])[1]) for row in rows]
+        return [(row, self._trace.site(row[2]), self._routes.claimed(row[2])[1]) for row in rows]
 
     def claim(self, number: int) -> tuple[str, Device | None, int] | None:
         """Who answered the last access of a site: its name, the model, and the offset in it; None if nobody did.
 
         The model is None if it is something on the bus that is no `Device`.
         """
-        watched, route = self._owners[number], self._routes[number]
-        return None if watched is None or route is None else (watched.name, watched.model, route.offset)
+        if not self._routes.is_claimed(number):
+            return None
+        watched, target = self._routes.claimed(number)
+        return watched.name, watched.model, target.offset
 
     def has_written(self, watched: Watched, register: Register) -> bool:
         """See `Claims`."""
         first, end = register.offset, register.offset + register.width // 8
-        return any(
-            owner is watched and route is not None and site.direction == "w"
-            and route.offset < end and first < route.offset + route.size
-            for owner, route, site in zip(self._owners, self._routes, self._sites, strict=True)
-        )  # fmt: skip
+        targets = (self._routes.claimed(number)[1] for number in self._routes.sites_of(watched, writes=True))
+        return any(target.offset < end and first < target.offset + target.size for target in targets)
 
     def report_writes(self, watched: Watched) -> None:
         """See `Claims`."""
-        if watched in self._reporting or watched.model is None:
-            return
-        self._reporting.add(watched)
-        for number, owner in enumerate(self._owners):
-            route = self._routes[number]
-            if owner is watched and route is not None and self._writers[number] is not self._first_writers[number]:
-                self._enter(number, watched, route)
-
-    def _claimed(self, number: int) -> tuple[Watched, Route]:
-        """Who answers a site that somebody answers."""
-        watched, route = self._owners[number], self._routes[number]
-        assert watched is not None
-        assert route is not None
-        return watched, route
+        if watched not in self._reporting and watched.model is not None:
+            self._reporting.add(watched)
+            self._routes.guard(watched)
 
     # The result
 
@@ -571,6 +470,7 @@ class Replayer:
             exits=self._trace.exit_count,
             closed=self._trace.closed,
         )
+        self._routes.settle()
         verdict = Verdict(
             summary,
             self._board.machine,
@@ -599,11 +499,10 @@ class Replayer:
         )  # fmt: skip
 
     def _add_unclaimed(self, verdict: Verdict) -> None:
-        verdict.unclaimed = sorted(
-            self._unclaimed.values(), key=lambda row: (-row.reads, -row.writes, row.space, row.first)
-        )
-        reads, writes = self._unclaimed_reads, self._unclaimed_writes
-        excluded_reads, excluded_writes = self._excluded_reads, self._excluded_writes
+        rows = self._routes.unclaimed
+        verdict.unclaimed = sorted(rows, key=lambda row: (-row.reads, -row.writes, row.space, row.first))
+        reads, writes = sum(row.reads for row in rows), sum(row.writes for row in rows)
+        excluded_reads, excluded_writes = self._routes.excluded_reads, self._routes.excluded_writes
         verdict.totals.add(
             Tally(
                 exits=reads + writes + excluded_reads + excluded_writes,
@@ -653,18 +552,6 @@ def _approve(verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _drop(value: int) -> None:
-    """Where nobody is, nothing happens."""
-
-
-def _read_signed(read: Callable[[], object]) -> object:
-    """A read of 8 bytes as SQLite stores it. What is no such value comes in a tuple, which equals no recorded value."""
-    answer = read()
-    if type(answer) is int and 0 <= answer <= MASK_64:
-        return answer if answer < 1 << 63 else answer - (1 << 64)
-    return (answer,)
-
-
 def _read_wrapped(read: Callable[[], object]) -> object:
     """A read whose answer is always shown to the judge, as it equals no recorded value."""
     return (read(),)
@@ -673,7 +560,3 @@ def _read_wrapped(read: Callable[[], object]) -> object:
 def _raise(error: Exception, traceback: TracebackType | None, *value: int) -> NoReturn:
     """An access to a model that is not called any more: it fails as it did before."""
     raise error.with_traceback(traceback)
-
-
-def _write_unsigned(write: Callable[[int], None], value: int) -> None:
-    write(value & MASK_64)

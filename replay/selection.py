@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .routes import MMIO, SIZE
+
 if TYPE_CHECKING:
-    from .trace.rows import Site
+    from .trace.rows import PackedSite
 
 Bounds = tuple[int | None, int | None]
 """First and last, both inclusive; None: no bound."""
@@ -53,9 +55,11 @@ class Selection:
         """Whether exits of judged devices are left out, so that what was not seen may yet be there."""
         return Selection(self.devices) != self
 
-    def holds(self, site: Site) -> bool:
+    def holds(self, site: PackedSite) -> bool:
         """Whether the exits of a site are judged, as far as addresses tell."""
-        return not self.addresses or any(each.holds(site.space, site.address, site.size) for each in self.addresses)
+        address, kind, _, _ = site
+        space = "mmio" if kind & MMIO else "pio"
+        return not self.addresses or any(each.holds(space, address, kind & SIZE) for each in self.addresses)
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -108,6 +108,11 @@ class Bus(Generic[A, D]):
             raise DeviceNotFoundError(addr, length, entry[0])
         return entry
 
+    def lookup(self, value: int, length: int) -> tuple[BusRange[A], D] | None:
+        """As `check_access`, for a plain number; None where that raises. `length` is positive."""
+        index = bisect_right(self._bases, value) - 1
+        return self._entries[index] if index >= 0 and self._lasts[index] >= value + length - 1 else None
+
     def _find(self, value: int) -> int | None:
         index = bisect_right(self._bases, value) - 1
         return index if index >= 0 and self._lasts[index] >= value else None

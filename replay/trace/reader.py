@@ -9,18 +9,19 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
-
-from sqlite_utils import Database
+from typing import Any, Final, cast
 
 from ..errors import TraceCorruptError
 from ..guest import Guest, PciBar, PciFunction, Region
 from . import opening
-from .rows import Event, ExitRow, Interrupt, Site
+from .rows import KIND_MMIO, KIND_SIZE, KIND_STRING, KIND_WRITE, Access, Event, ExitRow, Interrupt, PackedSite, Site
 from .schema import U64_MASK
 
 CHUNK: Final = 4096
 """Exits read at a time."""
+
+STREAM_CHUNK: Final = 1024
+"""Accesses read at a time: few enough to stay in the processor's cache."""
 
 CONTEXT_WINDOW: Final = 100_000
 """`TraceReader.context` looks at no more exits than these."""
@@ -89,6 +90,17 @@ _EXITS: Final = (
 )
 _EXITS_IN_ORDER: Final = f"{_EXITS} ORDER BY first, seq"
 
+# What a replay needs, and no more: a column less is a sixth of the time. Values below 0, which are of 64 bits and rare,
+# are left out and so leave a gap.
+_ACCESSES: Final = _EXITS_IN_ORDER.replace("seq, t_ns", "t_ns", 1).replace("value <=", "value BETWEEN 0 AND", 1)
+
+# As with exits, a row that can be no site leaves a gap.
+_PACKED_SITES: Final = (
+    "SELECT address, kind, vcpu, region FROM site_packed WHERE kind BETWEEN 1 AND "
+    f"{KIND_SIZE | KIND_MMIO | KIND_WRITE | KIND_STRING} AND kind & {KIND_SIZE} IN (1, 2, 4, 8) "
+    "AND address <= 9223372036854775807 AND vcpu <= 9223372036854775807 ORDER BY id"
+)
+
 _UNSOUND_EPOCH: Final = (
     "SELECT first, last, t_ns, (SELECT min(first) FROM epoch WHERE first > one.first) AS next FROM epoch AS one "
     "WHERE (last >= first AND last <= 9223372036854775807 AND t_ns BETWEEN 0 AND 9223372036854775807 "
@@ -115,7 +127,6 @@ class TraceReader:
         self.path = Path(path)
         self._opened = opening.open_trace(self.path)
         self._connection = self._opened.connection
-        self._db = Database(self._connection, execute_plugins=False)
         try:
             with opening.translated(self.path), self._connection:
                 self._connection.execute("BEGIN")  # all of one moment, if the recording goes on
@@ -172,23 +183,50 @@ class TraceReader:
     @cached_property
     def sites(self) -> list[Site]:
         """Where accesses come from; a site's place in the list is its id."""
-        columns = _COLUMNS["site"]
-        kinds = tuple(columns.values())
-        with opening.translated(self.path, "in site"):
-            rows = self._connection.execute(f"SELECT {', '.join(columns)} FROM site ORDER BY id").fetchall()
         sites: list[Site] = []
-        for row in rows:
-            if tuple(map(type, row)) != kinds:
-                self._check_row("site", dict(zip(columns, row, strict=True)))
-            site = Site._make(row)
+        for site in self._read_sites(0, _LATEST_NS):
             if site.id != len(sites):
                 raise self._corrupt(f"the site after {len(sites)} others has id {site.id}, not {len(sites)}")
-            if site.size not in _SIZES:
-                raise self._corrupt(f"site {site.id} has {site.size} bytes")
-            if site.pc < 0 or site.address < 0 or site.string:
-                site = site._replace(pc=site.pc & U64_MASK, address=site.address & U64_MASK, string=bool(site.string))
             sites.append(site)
+        with opening.translated(self.path, "in site_packed"):
+            (last,) = self._connection.execute("SELECT max(id) FROM site_packed").fetchone()
+        if last is not None and last >= len(sites):
+            raise self._corrupt(f"the instruction of site {len(sites)} is missing")
         return sites
+
+    def site(self, number: int) -> Site:
+        """As ``sites[number]``, without reading all of them.
+
+        Raises:
+            IndexError: there is none.
+        """
+        sites = self.__dict__.get("sites")
+        if sites is not None:
+            return cast(list[Site], sites)[number]
+        if not 0 <= number < len(self.packed_sites):
+            raise IndexError(f"{self.path}: no site {number}; there are {len(self.packed_sites)}")
+        for site in self._read_sites(number, number):
+            return site
+        raise self._corrupt(f"the instruction of site {number} is missing")
+
+    @cached_property
+    def packed_sites(self) -> list[PackedSite]:
+        """As `sites`, but of each only what tells where its accesses go: a boot can have ten thousands."""
+        with opening.translated(self.path, "in site_packed"):
+            rows: list[PackedSite] = self._connection.execute(_PACKED_SITES).fetchall()
+            first, last = self._connection.execute("SELECT min(id), max(id) FROM site_packed").fetchone()
+        if rows and (first, last) != (0, len(rows) - 1):
+            assert self.sites  # finds the one that is missing or damaged, and says so
+            raise self._corrupt(f"there are {len(rows)} sites, but they are numbered {first} to {last}")
+        if any(address < 0 for address, _, _, _ in rows):
+            rows = [(address & U64_MASK, kind, vcpu, region) for address, kind, vcpu, region in rows]
+        return rows
+
+    @cached_property
+    def region_names(self) -> dict[int, str]:
+        """Names of regions by their numbers in `packed_sites`."""
+        with opening.translated(self.path, "in region_name"):
+            return dict(self._connection.execute("SELECT id, name FROM region_name").fetchall())
 
     @cached_property
     def regions(self) -> list[Region]:
@@ -233,7 +271,7 @@ class TraceReader:
                 f"start and stop must not be negative and chunk must be positive: {start}, {stop}, {chunk}"
             )
         begin, end = self._clip(start, stop)
-        last_site = len(self.sites) - 1
+        last_site = len(self.packed_sites) - 1
         execute = self._connection.execute
         for first in range(begin, end, chunk):
             last = min(first + chunk, end)
@@ -245,6 +283,23 @@ class TraceReader:
             if len(rows) != last - first:
                 raise self._unsound(first, rows)
             yield rows
+
+    def accesses(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, list[Access]]]:
+        """As `exits`, in the form that is the quickest to read: the number of a list's first exit, and the list."""
+        begin, end = self._clip(start, stop)
+        last_site = len(self.packed_sites) - 1
+        execute = self._connection.execute
+        for first in range(begin, end, STREAM_CHUNK):
+            last = min(first + STREAM_CHUNK, end)
+            bounds = {"start": first, "stop": last, "last_site": last_site}
+            try:
+                rows: list[Access] = execute(_ACCESSES, bounds).fetchall()
+            except sqlite3.Error as error:
+                raise opening.translate(error, self.path, f"between exits {first} and {last - 1}") from error
+            if len(rows) != last - first:
+                exits = next(self.exits(first, last, STREAM_CHUNK))
+                rows = [(t_ns, site, value & U64_MASK) for _, t_ns, site, value in exits]
+            yield first, rows
 
     def exit(self, seq: int) -> ExitRow:
         """The exit numbered `seq`.
@@ -296,7 +351,7 @@ class TraceReader:
         Raises:
             TraceCorruptError: an exit comes from a site that does not exist.
         """
-        counts = [0] * len(self.sites)
+        counts = [0] * len(self.packed_sites)
         for first in range(self.first_exit, self.end, TALLY_STEP):
             last = min(first + TALLY_STEP, self.end)
             with opening.translated(self.path, f"between exits {first} and {last - 1}"):
@@ -352,7 +407,7 @@ class TraceReader:
         parameters = {
             "start": start,
             "stop": stop,
-            "last_site": len(self.sites) - 1,
+            "last_site": len(self.packed_sites) - 1,
             "wanted": wanted,
             "from_ns": min(from_ns, _LATEST_NS),
             "to_ns": min(to_ns, _LATEST_NS),
@@ -367,8 +422,10 @@ class TraceReader:
 
     def _rows(self, table: str, order: str) -> list[dict[str, Any]]:
         """All rows of a small table or view; each value has its column's type."""
+        columns = _COLUMNS[table]
         with opening.translated(self.path, f"in {table}"):
-            rows = list(self._db[table].rows_where(order_by=order))
+            found = self._connection.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}").fetchall()
+        rows = [dict(zip(columns, row, strict=True)) for row in found]
         for row in rows:
             self._check_row(table, row)
         return rows
@@ -377,6 +434,23 @@ class TraceReader:
         for name, kind in _COLUMNS[table].items():
             if not isinstance(row[name], kind):
                 raise self._corrupt(f"in {table}, {name} is {row[name]!r}: {row!r}")
+
+    def _read_sites(self, first: int, last: int) -> Iterator[Site]:
+        columns = _COLUMNS["site"]
+        kinds = tuple(columns.values())
+        with opening.translated(self.path, "in site"):
+            rows = self._connection.execute(
+                f"SELECT {', '.join(columns)} FROM site WHERE id BETWEEN ? AND ? ORDER BY id", (first, last)
+            ).fetchall()
+        for row in rows:
+            if tuple(map(type, row)) != kinds:
+                self._check_row("site", dict(zip(columns, row, strict=True)))
+            site = Site._make(row)
+            if site.size not in _SIZES:
+                raise self._corrupt(f"site {site.id} has {site.size} bytes")
+            if site.pc < 0 or site.address < 0 or site.string:
+                site = site._replace(pc=site.pc & U64_MASK, address=site.address & U64_MASK, string=bool(site.string))
+            yield site
 
     def _read_meta(self) -> dict[str, str | int]:
         return {row["key"]: row["value"] for row in self._rows("meta", "key")}
@@ -443,8 +517,8 @@ class TraceReader:
         if row is None:
             return self._corrupt(f"exit {seq} is missing, though exit {self.end - 1} is there")
         t_ns, site, value = row
-        if isinstance(site, int) and not 0 <= site < len(self.sites):
-            return self._corrupt(f"exit {seq} has site {site}, but there are {len(self.sites)} sites")
+        if isinstance(site, int) and not 0 <= site < len(self.packed_sites):
+            return self._corrupt(f"exit {seq} has site {site}, but there are {len(self.packed_sites)} sites")
         return self._corrupt(f"exit {seq} is no access: t_ns {t_ns!r}, site {site!r}, value {value!r}")
 
     def _corrupt(self, what: str) -> TraceCorruptError:

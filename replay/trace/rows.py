@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 ExitRow = tuple[int, int, int, int]
 """(seq, t_ns, site, value). `value` as SQLite stores it, signed: mask it with `U64_MASK`."""
+
+Access = tuple[int, int, int]
+"""(t_ns, site, value): an exit of which the number is known from its place. `value` is unsigned."""
+
+PackedSite = tuple[int, int, int, int | None]
+"""(address, kind, vcpu, region): of a site what tells where its accesses go. `address` is unsigned, `kind` is made of
+the bits below, and `region` is the number of the region's name."""
+
+KIND_SIZE: Final = 15
+"""Of a kind: the bits of the size, in bytes."""
+
+KIND_MMIO: Final = 16
+KIND_WRITE: Final = 32
+KIND_STRING: Final = 64
 
 
 class Site(NamedTuple):

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
 
-from sqlite_utils import Database
-
 from ..errors import OutputExistsError, TraceError
 from ..guest import PciFunction, Region
 from ..version import vmdev_version
@@ -334,6 +332,8 @@ class TraceWriter:
     def _open(self) -> None:
         with self._writing():
             self._connection = sqlite3.connect(self.path)
+        from sqlite_utils import Database  # takes longer than the rest of a start, and a replay writes nothing
+
         self._db = Database(self._connection, execute_plugins=False)
         self._is_open = True
         self._sites: dict[tuple[object, ...], int] = {}

@@ -55,7 +55,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(i8254._Counter, "write", write_off_by_one)
     with TraceReader(TRACE) as trace:
         replayer = Replayer(trace, build(trace.guest), name=TRACE.name)
-        activity = Activity(trace.sites, trace.first_exit, trace.exit_count, replayer.claim)
+        activity = Activity(trace.packed_sites, trace.first_exit, trace.exit_count, replayer.claim)
         verdict = replayer.run(observe=activity)
     path = tmp_path / "verdict.html"
     path.write_text(html.render(verdict, activity), encoding="utf-8")

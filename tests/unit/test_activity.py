@@ -8,21 +8,19 @@ from vmdev.replay.activity import COLUMNS, NOBODY, Activity
 from vmdev.replay.clock import Clock
 from vmdev.replay.device import Device
 from vmdev.replay.devices.uart16550 import Uart16550
-from vmdev.replay.trace.rows import ExitRow, Site
+from vmdev.replay.trace.rows import KIND_WRITE, Access, PackedSite
 
 UART = Uart16550.alone(Clock())
 OWNERS: dict[int, tuple[str, Device | None, int]] = {0: ("com1", UART, 2), 1: ("com1", UART, 2), 2: ("com1", UART, 0)}
 
 
-def site(number: int, direction: str) -> Site:
-    return Site(number, 0, 0, "pio", direction, 0x3F8, 1, False, b"", "", "")
+READS: PackedSite = (0x3F8, 1, 0, None)
+WRITES: PackedSite = (0x3F8, 1 | KIND_WRITE, 0, None)
+SITES = (READS, WRITES, READS, WRITES)
 
 
-SITES = (site(0, "r"), site(1, "w"), site(2, "r"), site(3, "w"))
-
-
-def rows_of(*numbers: int, first: int = 0) -> list[ExitRow]:
-    return [(seq, 10 * seq, number, 0) for seq, number in enumerate(numbers, first)]
+def rows_of(*numbers: int, first: int = 0) -> list[Access]:
+    return [(10 * seq, number, 0) for seq, number in enumerate(numbers, first)]
 
 
 def activity(exits: int, first: int = 0) -> Activity:
@@ -31,7 +29,7 @@ def activity(exits: int, first: int = 0) -> Activity:
 
 def test_reads_and_writes_of_an_offset_are_counted_under_both_names() -> None:
     seen = activity(4)
-    seen(rows_of(0, 0, 1, 2))
+    seen(0, rows_of(0, 0, 1, 2))
     registers = seen.devices["com1"].registers
     assert (registers[2].names, registers[2].reads, registers[2].writes) == (["IIR", "FCR"], 2, 1)
     assert (registers[0].names, registers[0].reads, registers[0].writes) == ([], 1, 0), "depends on DLAB"
@@ -39,7 +37,7 @@ def test_reads_and_writes_of_an_offset_are_counted_under_both_names() -> None:
 
 def test_what_nobody_claims_has_a_lane_but_no_registers() -> None:
     seen = activity(2)
-    seen(rows_of(3, 0))
+    seen(0, rows_of(3, 0))
     assert seen.devices[NOBODY].exits == [1, 0]
     assert seen.devices[NOBODY].registers == {}
 
@@ -50,7 +48,7 @@ def test_each_exit_is_in_one_part_whatever_the_chunks(exits: int, chunk: int) ->
     seen = activity(exits, first=50)
     rows = rows_of(*[0] * exits, first=50)
     for start in range(0, exits, chunk):
-        seen(rows[start : start + chunk])
+        seen(50 + start, rows[start : start + chunk])
     parts = seen.devices["com1"].exits
     assert sum(parts) == exits
     assert len(parts) == len(seen.times_ns) <= COLUMNS
