@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import chipset, firmware, legacy
+from . import chipset, firmware, legacy, video
 from .board import Board
 from .replacement import Replacements
 from .wiring import Part, Wiring
@@ -27,6 +27,7 @@ PARTS: Final[tuple[Part, ...]] = (
     legacy.add_uarts,
     legacy.add_odd_ports,
     firmware.add_fw_cfg,
+    video.add_vga,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 
