@@ -17,7 +17,8 @@ Follows QEMU where the guest can see a difference from the reference:
 - While DISPI is enabled, graphics and CRT controller registers are set to match, whatever is written to them; the
   sequencer works with registers of its own.
 - A read of DISPI in memory changes the index of its ports.
-- Ports of the controller's other address read FFh. A wide access is one of each byte, as far as the ports go on.
+- Ports of the controller's other address read FFh. A word is two bytes; four bytes read all ones and write nothing, in
+  memory, too, where QEMU makes four of them.
 - A reset leaves the memory, the latches and the byte order alone.
 
 Register space: see `vga_registers`; the window is at 20000h.
@@ -49,8 +50,8 @@ DAC_READING, DAC_WRITING = 3, 0
 PALETTE: Final = 3 * 256
 LITTLE_ENDIAN, BIG_ENDIAN = 0x1E1E1E1E, 0xBEBEBEBE
 
-PORT_RANGES: Final = ((0x04, 0x06), (0x0A, 0x0B), (0x10, 0x20), (0x24, 0x26), (0x2A, 0x2B))
-"""Ports that a wide access reaches together."""
+COLOUR_PORTS: Final = 0x20
+"""From here on: 3D0h to 3DFh."""
 SHOWN_MEMORY: Final = 0x40000
 """Bytes of memory that the state has a checksum of: all of a plain VGA."""
 
@@ -77,8 +78,8 @@ class Vga(Device):
         self._byte_order = LITTLE_ENDIAN
         self._sr, self._sr_dispi, self._gr, self._ar, self._cr = [0] * 8, [0] * 8, [0] * 16, [0] * 0x15, [0] * 256
         self._palette = bytearray(PALETTE)
-        readers: list[Callable[[], int]] = [self._read_nothing] * regs.PORTS
-        writers: list[Callable[[int], None]] = [self._ignore] * regs.PORTS
+        readers: list[Callable[[], int]] = [self._read_nothing] * (regs.PORTS + 1)
+        writers: list[Callable[[int], None]] = [self._ignore] * (regs.PORTS + 1)
         for at, read, write in (
             (regs.ATTRIBUTE, self._read_ar_address, self._write_attribute), (regs.ATTRIBUTE_DATA, self._read_ar, None),
             (regs.MISC_WRITE, None, self._write_misc),
@@ -93,6 +94,8 @@ class Vga(Device):
         ):  # fmt: skip
             readers[at] = read or readers[at]
             writers[at] = write or writers[at]
+        for at in range(COLOUR_PORTS, regs.PORTS):
+            readers[at] = self._read_colour_hole
         for ios, ports in (
             (0, (regs.MONO_INDEX, regs.MONO_DATA, regs.MONO_STATUS)),
             (1, (regs.COLOUR_INDEX, regs.COLOUR_DATA, regs.COLOUR_STATUS)),
@@ -203,22 +206,24 @@ class Vga(Device):
     # Ports 3B0h to 3DFh
 
     def _read_ports(self, offset: int, size: int) -> int:
-        """QEMU: a word is two bytes, as far as the ports are of one range; a wider access reaches nobody."""
-        if size != 2 or not (end := _end_of_range(offset)):
+        """QEMU: a word is two bytes; a wider access to the ports reaches nobody."""
+        if size != 2:
             return (1 << 8 * size) - 1
-        low = self._readers[offset]()
-        return low | (self._readers[offset + 1]() if offset + 1 < end else 0xFF) << 8
+        return self._readers[offset]() | self._readers[offset + 1]() << 8
 
     def _write_ports(self, offset: int, size: int, value: int) -> None:
         """QEMU: the low byte first, so that a word writes index and data."""
-        if size == 2 and (end := _end_of_range(offset)):
+        if size == 2:
             self._writers[offset](value & 0xFF)
-            if offset + 1 < end:
-                self._writers[offset + 1](value >> 8)
+            self._writers[offset + 1](value >> 8)
 
     def _read_nothing(self) -> int:
         """A port of the range where nothing is, PEL mask and subsystem enable among them."""
         return 0
+
+    def _read_colour_hole(self) -> int:
+        """QEMU: seen in memory only."""
+        return 0 if self._misc & MISC_IOS else 0xFF
 
     def _ignore(self, value: int) -> None:
         """Nothing is there."""
@@ -428,7 +433,3 @@ class Vga(Device):
                 self._write_dispi(value >> 8 * at & 0xFFFF)
         elif offset == regs.QEXT + 4 and size == 4 and value in (LITTLE_ENDIAN, BIG_ENDIAN):
             self._byte_order = value
-
-
-def _end_of_range(offset: int) -> int | None:
-    return next((end for first, end in PORT_RANGES if first <= offset < end), None)
