@@ -37,6 +37,7 @@ from . import bochs_dispi, edid
 from . import vga_registers as regs
 from .bochs_dispi import BochsDispi
 from .vga_memory import CR14, CR17, GR05, GR06, SR02, SR04, VgaMemory
+from .vga_registers import BIG_ENDIAN, LITTLE_ENDIAN
 
 SR01: Final = 1
 CR01, CR07, CR09, CR11, CR12, CR13, CR18 = 0x01, 0x07, 0x09, 0x11, 0x12, 0x13, 0x18
@@ -48,7 +49,6 @@ IS1_TOGGLED: Final = 0x09
 FEATURE_KEPT: Final = 0x10
 DAC_READING, DAC_WRITING = 3, 0
 PALETTE: Final = 3 * 256
-LITTLE_ENDIAN, BIG_ENDIAN = 0x1E1E1E1E, 0xBEBEBEBE
 
 COLOUR_PORTS: Final = 0x20
 """From here on: 3D0h to 3DFh."""

@@ -21,7 +21,6 @@ from typing import Final
 
 from ..device import Unknown
 
-WINDOW_BYTES: Final = 0x20000
 APERTURES: Final = ((0, 0x20000), (0, 0x10000), (0x10000, 0x8000), (0x18000, 0x8000))
 """By GR06 bits 3-2: where the window shows memory, and how much."""
 OUTSIDE: Final = 0xFF

@@ -27,7 +27,7 @@ PARTS: Final[tuple[Part, ...]] = (
     legacy.add_uarts,
     legacy.add_odd_ports,
     firmware.add_fw_cfg,
-    video.add_vga,
+    video.add_displays,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from vmdev.replay.devices import bochs_dispi, edid
 from vmdev.replay.devices import vga_registers as regs
-from vmdev.replay.devices.vga import BIG_ENDIAN, LITTLE_ENDIAN, Vga
+from vmdev.replay.devices.vga import Vga
+from vmdev.replay.devices.vga_registers import BIG_ENDIAN, LITTLE_ENDIAN
 
 MIB = 1 << 20
 COLOUR, MONO = 0x01, 0x00
