@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..registers import Field, Register, RegisterMap, bit
+from ..registers import Direction, Field, Register, RegisterMap, bit
 
 FIRST_PORT: Final = 0x3B0
 PORTS: Final = 0x30
@@ -169,7 +169,19 @@ def _crt(index_at: int, data_at: int, status_at: int, suffix: str) -> tuple[Regi
     )
 
 
-REGISTERS: Final = RegisterMap(
+class _Map(RegisterMap):
+    """A map in which one register stands for all of the window, and one for all of the EDID blocks."""
+
+    def find(self, offset: int, direction: Direction, bank: str | None = None) -> Register | None:
+        """See `RegisterMap.find`."""
+        if offset >= WINDOW:
+            offset = WINDOW
+        elif offset >= EDID:
+            offset = EDID
+        return super().find(offset, direction, bank)
+
+
+REGISTERS: Final = _Map(
     *_crt(MONO_INDEX, MONO_DATA, MONO_STATUS, ""),
     Register("AR address", "Attribute controller address", ATTRIBUTE, "rw",
              (Field("Index", 4, 0), bit("IPAS", 5)), AR_FIRST, 0x00),
@@ -214,5 +226,6 @@ REGISTERS: Final = RegisterMap(
     *dispi_registers(DISPI),
     *qext_registers(QEXT),
     edid_register(EDID),
+    Register("Window", "Display memory at A0000h-BFFFFh, byte by byte", WINDOW, "rw", width=64),
     banks=(*SR_BANKS, *GR_BANKS, *CR_BANKS, AR_FIRST, *AR_BANKS, *DISPI_BANKS),
 )  # fmt: skip

@@ -28,52 +28,59 @@ MAPPED_PORTS_BYTES: Final = 0x20
 
 ISA_MEMORY: Final = 8 << 20
 LARGEST_EDID: Final = 3 * edid.BLOCK
-DRIVERS: Final = ("VGA", "secondary-vga", "bochs-display")
+VGA, SECONDARY_VGA, BOCHS_DISPLAY = "VGA", "secondary-vga", "bochs-display"
+"""QEMU's names of the devices."""
 
 
 def add_displays(wiring: Wiring) -> None:
     """All displays: those on PCI, and that of a machine without it."""
-    has_vga = False
-    for function in wiring.pci.find(QEMU, QEMU_DISPLAY):
-        is_vga = function.what.class_code == VGA_CLASS and not has_vga
-        has_vga |= is_vga
-        _add_pci_display(wiring, function, is_vga)
-    if not has_vga and VGA_PORTS in wiring.places("vga") and not wiring.pci.find_class(VGA_CLASS):
+    displays = [(function, _driver(wiring, function.what)) for function in wiring.pci.find(QEMU, QEMU_DISPLAY)]
+    for function, driver in displays:
+        alike = [other.what for other, of in displays if of == driver]
+        _add_pci_display(wiring, function, driver, _monitor(wiring, function.what, driver, alike))
+    if VGA_PORTS in wiring.places("vga") and not wiring.pci.find_class(VGA_CLASS):
         memory = [region.size for region in wiring.guest.find_regions("vga.vram", "mmio") if region.size >= 1 << 20]
-        _add_vga(wiring, "vga", Vga(max(memory, default=ISA_MEMORY)))
+        _add_vga(wiring, Vga(max(memory, default=ISA_MEMORY)))
 
 
-def _add_pci_display(wiring: Wiring, function: Function, is_vga: bool) -> None:
+def _driver(wiring: Wiring, what: PciFunction) -> str:
+    """What QEMU calls such a device."""
+    if what.class_code == VGA_CLASS:
+        return VGA
+    is_bochs = any(region.name == "bochs-display-mmio" for region in _regions_inside(wiring, what))
+    return BOCHS_DISPLAY if is_bochs else SECONDARY_VGA
+
+
+def _add_pci_display(wiring: Wiring, function: Function, driver: str, monitor: edid.Monitor) -> None:
     inside = _regions_inside(wiring, function.what)
-    config = function.config
-    memory = config.bars[BAR_MEMORY].size
+    memory = function.config.bars[BAR_MEMORY].size
     mapped = [region.offset + region.size for region in inside if region.name == "edid"]
-    monitor = edid.generate(_monitor(wiring, function.what), max(mapped, default=LARGEST_EDID))
+    blocks = edid.generate(monitor, max(mapped, default=LARGEST_EDID))
     device: Device
-    if is_vga:
-        device = _add_vga(wiring, "vga", Vga(memory, monitor))
-    elif any(region.name == "bochs-display-mmio" for region in inside):
-        device = wiring.board.add(f"bochs-display@{function.name}", BochsDisplay(memory, monitor))
+    if driver == VGA:
+        device = _add_vga(wiring, Vga(memory, blocks))
+    elif driver == SECONDARY_VGA:
+        device = wiring.board.add(f"vga@{function.name}", Vga(memory, blocks, legacy=False))
     else:
-        device = wiring.board.add(f"vga@{function.name}", Vga(memory, monitor, legacy=False))
-    if BAR_REGISTERS not in config.bars:
+        device = wiring.board.add(f"bochs-display@{function.name}", BochsDisplay(memory, blocks))
+    if BAR_REGISTERS not in function.config.bars:
         return
     if mapped or not inside:
-        function.show(BAR_REGISTERS, device, at=regs.EDID, size=len(monitor))
+        function.show(BAR_REGISTERS, device, at=regs.EDID, size=len(blocks))
     for first, size, at in (
         (MAPPED_PORTS, MAPPED_PORTS_BYTES, regs.ATTRIBUTE),
         (MAPPED_DISPI, regs.DISPI_BYTES, regs.DISPI),
         (MAPPED_QEXT, regs.QEXT_BYTES, regs.QEXT),
     ):
-        if isinstance(device, Vga) or at != regs.ATTRIBUTE:
+        if driver != BOCHS_DISPLAY or at != regs.ATTRIBUTE:
             function.show(BAR_REGISTERS, device, at=at, first=first, size=size)
 
 
-def _add_vga(wiring: Wiring, name: str, vga: Vga) -> Vga:
+def _add_vga(wiring: Wiring, vga: Vga) -> Vga:
     """A VGA with its ports and its window."""
     pio = [(first, size, first - regs.FIRST_PORT) for first, size in _ranges(wiring, "vga")]
     pio += [(first, size, regs.DISPI_INDEX_PORT + first - DISPI_PORTS) for first, size in _ranges(wiring, "vbe")]
-    return wiring.board.add(name, vga, pio=pio, mmio=[(WINDOW, regs.WINDOW_BYTES, regs.WINDOW)])
+    return wiring.board.add("vga", vga, pio=pio, mmio=[(WINDOW, regs.WINDOW_BYTES, regs.WINDOW)])
 
 
 def _ranges(wiring: Wiring, name: str) -> list[tuple[int, int]]:
@@ -89,23 +96,24 @@ def _regions_inside(wiring: Wiring, what: PciFunction) -> list[Region]:
     return [region for region in wiring.guest.regions if region.space == "mmio" and bar.address <= region.first <= last]
 
 
-def _monitor(wiring: Wiring, what: PciFunction) -> edid.Monitor:
+def _monitor(wiring: Wiring, what: PciFunction, driver: str, alike: list[PciFunction]) -> edid.Monitor:
     """The monitor as the command line describes it, by options -global and -device.
 
-    A device is found by its identification, or if it is the only one of its kind.
+    Devices that it does not name are taken in order: QEMU gives them slots in the order in which it finds them.
     """
     found: dict[str, str] = {}
     for text in command.values(wiring.guest, "global"):
         for name, value in command.parameters(text).items():
-            driver, _, prop = name.partition(".")
-            if driver in DRIVERS:
+            of, _, prop = name.partition(".")
+            if of == driver:
                 found[prop] = value
     devices = [command.parameters(text, "driver") for text in command.values(wiring.guest, "device")]
-    devices = [device for device in devices if device.get("driver") in DRIVERS]
+    devices = [device for device in devices if device.get("driver") == driver]
     named = [device for device in devices if what.qdev_id and device.get("id") == what.qdev_id]
-    kind = [device for device in devices if (device["driver"] == "VGA") == (what.class_code == VGA_CLASS)]
-    for device in named or (kind if len(kind) == 1 else []):
-        found |= device
+    if named:
+        found |= named[0]
+    elif len(devices) == len(alike):
+        found |= devices[alike.index(what)]
     names = ("xres", "yres", "xmax", "ymax", "refresh_rate")
     given = (command.number(found, name, 0) or 0 for name in names)
     return edid.Monitor(*(value or default for value, default in zip(given, edid.Monitor(), strict=True)))

@@ -113,10 +113,23 @@ def test_the_monitor_follows_from_the_device_s_properties() -> None:
         (("-device", "VGA,xres=800"), 800),
         (("-device", "VGA,id=screen,xres=800", "-device", "VGA,xres=1024"), 800),
         (("-device", "VGA,xres=800", "-device", "VGA,xres=1024"), 1280),
+        (("-device", "secondary-vga,xres=800"), 1280),
     ):
         found = board(*words, functions=function)
         enable(found, 2)
         assert width(found) == wanted
+
+
+def test_devices_without_names_are_in_the_order_of_the_command_line() -> None:
+    other = REGISTERS + 0x1000
+    found = board(
+        *("-device", "secondary-vga,xres=640", "-device", "secondary-vga,xres=800"),
+        functions=(display(2, 0x0380), display(3, 0x0380, registers=other)),
+        regions=mapped() + mapped(other),
+    )
+    enable(found, 2)
+    enable(found, 3, other)
+    assert (width(found), width(found, other)) == (640, 800)
 
 
 def test_a_display_without_edid_shows_none() -> None:
