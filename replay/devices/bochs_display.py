@@ -20,12 +20,11 @@ from typing import Final, Self
 
 from ..clock import Clock
 from ..device import Device
-from ..registers import RegisterMap
 from . import bochs_dispi, edid
 from . import vga_registers as regs
 from .vga_registers import BIG_ENDIAN, LITTLE_ENDIAN
 
-REGISTERS: Final = RegisterMap(
+REGISTERS: Final = regs.DisplayMap(
     *regs.dispi_registers(regs.DISPI), *regs.qext_registers(regs.QEXT), regs.edid_register(regs.EDID)
 )
 

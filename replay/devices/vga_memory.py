@@ -37,6 +37,8 @@ CR14_DOUBLEWORD, CR17_BYTE = 0x40, 0x40
 ALL_PLANES: Final = 0x0F
 SPREAD: Final = tuple(sum(0xFF << 8 * plane for plane in range(4) if mask >> plane & 1) for mask in range(16))
 """Four bits as masks of four bytes."""
+PLANES: Final = tuple(tuple(plane for plane in range(4) if mask >> plane & 1) for mask in range(16))
+"""Four bits as numbers of planes."""
 EVERY: Final = 0x0101_0101
 """Times a byte: that byte in each plane."""
 
@@ -62,6 +64,8 @@ class VgaMemory:
         self._read_shift = self._write_shift = 0
         self._map_mask = self._read_map = self._write_mode = self._rotate = self._function = 0
         self._set = self._set_enable = self._bit_mask = self._compare = self._care = 0
+        self._plain = False
+        """What is written comes into the planes as it is."""
         self.read = self._read
         self.write = self._write
 
@@ -135,39 +139,50 @@ class VgaMemory:
         self._unknown[at : at + size] = b"\xff" * size
 
     def _choose(self) -> None:
-        """Text modes have short ways: even addresses are in plane 0, odd ones in plane 1, and nothing else is done."""
+        """In text modes even addresses are in plane 0 and odd ones in plane 1, which is quickly done."""
         text = self._chain_odd_even and not self._chain_4 and self._start != 0 and not self._whole
         reads = self._read_odd_even and self._read_shift == 1 and self._read_map < 2 and not self._read_mode_1
-        writes = self._write_odd_even and self._write_shift == 1 and self._map_mask == 3 and self._write_mode == 0
-        straight = self._bit_mask == 0xFF and not (self._rotate or self._function or self._set_enable)
+        writes = self._write_odd_even and self._write_shift == 1 and self._map_mask == 3
+        unchanged = self._bit_mask == 0xFF and not (self._rotate or self._function or self._set_enable)
+        self._plain = self._write_mode == 0 and unchanged
         self.read = self._read_text if text and reads else self._read
-        self.write = self._write_text if text and writes and straight else self._write
+        self.write = self._write_text if text and writes and self._plain else self._write
 
     # Text modes
 
     def _read_text(self, address: int, size: int) -> int:
         at = address - self._start
-        if size != 2 or at & 1 or not 0 <= at < self._length:
+        if size == 1 or at & 1 or not 0 <= at <= self._length - size:
             return self._read(address, size)
         at <<= 1
+        end = at + 2 * size
         if self._unknown is not None:
-            self._latch_unknown = int.from_bytes(self._unknown[at : at + 4], "little")
-            if self._latch_unknown & 0xFFFF:
+            if any(self._unknown[at:end:4]) or any(self._unknown[at + 1 : end : 4]):
                 return self._read(address, size)
-        self._latch = latch = int.from_bytes(self.planes[at : at + 4], "little")
-        return latch & 0xFFFF
+            self._latch_unknown = int.from_bytes(self._unknown[end - 4 : end], "little")
+        self._latch = latch = int.from_bytes(self.planes[end - 4 : end], "little")
+        if size == 2:
+            return latch & 0xFFFF
+        shown = bytearray(size)
+        shown[::2], shown[1::2] = self.planes[at:end:4], self.planes[at + 1 : end : 4]
+        return int.from_bytes(shown, "little")
 
     def _write_text(self, address: int, size: int, value: int) -> None:
         at = address - self._start
-        if size != 2 or at & 1 or not 0 <= at < self._length:
+        if size == 1 or at & 1 or not 0 <= at <= self._length - size:
             self._write(address, size, value)
             return
         at <<= 1
         planes = self.planes
-        planes[at] = value & 0xFF
-        planes[at + 1] = value >> 8
+        if size == 2:
+            planes[at] = value & 0xFF
+            planes[at + 1] = value >> 8
+        else:
+            written = value.to_bytes(size, "little")
+            planes[at : at + 2 * size : 4], planes[at + 1 : at + 2 * size : 4] = written[::2], written[1::2]
         if self._unknown is not None:
-            self._unknown[at] = self._unknown[at + 1] = 0
+            known = bytes(size // 2)
+            self._unknown[at : at + 2 * size : 4] = self._unknown[at + 1 : at + 2 * size : 4] = known
 
     # All modes. A wide access is one for every byte, lowest address first.
 
@@ -265,6 +280,13 @@ class VgaMemory:
         if self._chain_4:
             if mask:
                 self._store(at, value << 8 * plane, SPREAD[mask], 0)
+            return
+        if self._plain:
+            for plane in PLANES[mask]:
+                self.planes[at + plane] = value
+            if self._unknown is not None:
+                for plane in PLANES[mask]:
+                    self._unknown[at + plane] = 0
             return
         latch = self._latch
         mode = self._write_mode

@@ -169,7 +169,7 @@ def _crt(index_at: int, data_at: int, status_at: int, suffix: str) -> tuple[Regi
     )
 
 
-class _Map(RegisterMap):
+class DisplayMap(RegisterMap):
     """A map in which one register stands for all of the window, and one for all of the EDID blocks."""
 
     def find(self, offset: int, direction: Direction, bank: str | None = None) -> Register | None:
@@ -181,7 +181,7 @@ class _Map(RegisterMap):
         return super().find(offset, direction, bank)
 
 
-REGISTERS: Final = _Map(
+REGISTERS: Final = DisplayMap(
     *_crt(MONO_INDEX, MONO_DATA, MONO_STATUS, ""),
     Register("AR address", "Attribute controller address", ATTRIBUTE, "rw",
              (Field("Index", 4, 0), bit("IPAS", 5)), AR_FIRST, 0x00),
