@@ -14,6 +14,8 @@ from ..devices.debugcon import DebugCon
 from ..devices.i8254 import I8254
 from ..devices.i8259 import I8259Pair
 from ..devices.mc146818 import Mc146818
+from ..devices.parallel_port import PORTS as PARALLEL_PORTS
+from ..devices.parallel_port import ParallelPort
 from ..devices.port61 import Port61
 from ..devices.port80 import Port80
 from ..devices.port92 import Port92
@@ -29,9 +31,12 @@ RTC = 0x70
 PORT80 = 0x80
 PORT92 = 0x92
 
-IRQ_PIT, IRQ_RTC = 0, 8
+IRQ_PIT, IRQ_LPT, IRQ_RTC = 0, 7, 8
 
 COM_PORTS: Final = {0x3F8: ("com1", 4), 0x2F8: ("com2", 3), 0x3E8: ("com3", 4), 0x2E8: ("com4", 3)}
+"""First port of each: its name and interrupt."""
+
+LPT_PORTS: Final = {0x378: ("lpt1", 7), 0x278: ("lpt2", 7), 0x3BC: ("lpt3", 7)}
 """First port of each: its name and interrupt."""
 
 REGIONS: Final = {
@@ -88,6 +93,13 @@ def add_uarts(wiring: Wiring) -> None:
         uart = board.add(name, uart, pio=[(port, 8)])
         if port == first and hasattr(uart, "receive"):  # a user's model may not have it
             board.inputs["serial-input"] = (name, partial(_receive, uart))
+
+
+def add_parallel_ports(wiring: Wiring) -> None:
+    """LPT1 to LPT3."""
+    for port in wiring.places("parallel"):
+        name, irq = LPT_PORTS.get(port, (f"parallel@{port:x}", IRQ_LPT))
+        wiring.board.add(name, ParallelPort(wiring.irq(irq)), pio=[(port, PARALLEL_PORTS)])
 
 
 def add_odd_ports(wiring: Wiring) -> None:

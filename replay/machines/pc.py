@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import chipset, legacy
+from . import chipset, firmware, legacy, qemu_ports, video
 from .board import Board
 from .replacement import Replacements
 from .wiring import Part, Wiring
@@ -25,7 +25,11 @@ PARTS: Final[tuple[Part, ...]] = (
     chipset.add_pci,
     legacy.add_timers,
     legacy.add_uarts,
+    legacy.add_parallel_ports,
     legacy.add_odd_ports,
+    qemu_ports.add_qemu_ports,
+    firmware.add_fw_cfg,
+    video.add_displays,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 
