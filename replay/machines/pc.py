@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import chipset, legacy, virtio
+from . import chipset, legacy, virtio, virtio_cards
 from .board import Board
 from .wiring import Part, Wiring
 
@@ -26,6 +26,7 @@ PARTS: Final[tuple[Part, ...]] = (
     legacy.add_uarts,
     legacy.add_odd_ports,
     virtio.add_virtio_mmio,
+    virtio_cards.add_virtio_pci,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, Final
 
-from ..guest import Guest
+from ..guest import Guest, PciFunction
 from . import command
 
 Options = dict[str, str]
@@ -23,6 +23,12 @@ NICS: Final = (
     "e1000", "igb", "i8255", "ne2k_", "pcnet", "rtl8139", "tulip", "usb-net", "virtio-net", "vmxnet3",
 )  # fmt: skip
 """How the names of network cards begin."""
+
+NIC_MODELS: Final = {"virtio": "virtio-net-pci", "virtio-net": "virtio-net-pci"}
+"""Drivers of models whose names differ."""
+
+USUAL_NICS: Final = {"pc": "e1000", "q35": "e1000e"}
+"""The card of machines that get one without being asked."""
 
 FIRST_MAC: Final = 0x5254_0012_3456
 """The first card's address; the next card's is one higher, unless it was taken."""
@@ -40,13 +46,18 @@ class Peripherals:
         self._guest = guest
         self._images = _images(guest)
         self._globals = [_global(value) for value in command.values(guest, "global")]
-        self.devices = [_parse(value, "driver") for value in command.values(guest, "device")]
-        """The properties of each ``-device``, in order."""
-        self.drives = {}
+        self.drives: dict[str, Options] = {}
         for number, drive in enumerate(self._all("drive", "file")):
-            self.drives[drive.get("id", f"drive{number}")] = drive
+            self.drives[drive.setdefault("id", f"drive{number}")] = drive
         for node in self._all("blockdev", "driver"):
             self.drives[node.get("node-name", "")] = node
+        self.devices = [_parse(value, "driver") for value in command.values(guest, "device")]
+        """The properties of each ``-device``, in order, and of what a ``-drive`` makes."""
+        self.devices += [
+            {"driver": "virtio-blk-pci", "drive": name}
+            for name, drive in self.drives.items()
+            if drive.get("if") == "virtio"
+        ]
         self.networks = {netdev.get("id", ""): netdev for netdev in self._all("netdev", "type")}
         match = re.search(r"-(\d+)\.(\d+)$", str(guest.meta.get("machine_type", "")))
         self.machine_version = (int(match[1]), int(match[2])) if match else NO_VERSION
@@ -59,6 +70,25 @@ class Peripherals:
         """Model ("" for the machine's usual one) and MAC address of each card of ``-nic`` and ``-net``."""
         self.macs = [_take_mac(device, taken) if is_nic(device) else 0 for device in self.devices]
         """The MAC address of each of `devices`; 0 if it is no network card."""
+
+    def on_pci(self, functions: Sequence[PciFunction], wanted: Callable[[str], bool]) -> list[tuple[Options, int]]:
+        """The properties and the MAC address of each of the `functions`, which are all those of the `wanted` drivers.
+
+        A device is found by its ``id`` and by its ``addr``; the others take the functions that are left, in order.
+        """
+        devices = [({"driver": _nic_driver(model, self._guest)}, mac) for model, mac in self.built_in_nics]
+        devices += zip(self.devices, self.macs, strict=True)
+        devices = [device for device in devices if wanted(device[0].get("driver", ""))]
+        left = sorted(functions, key=lambda f: (f.bus, f.slot, f.function))
+        found: dict[PciFunction, tuple[Options, int]] = {}
+        for is_its in (_has_id, _has_address, _has_place):
+            for device in list(devices):
+                function = next((function for function in left if is_its(device[0], function)), None)
+                if function is not None:
+                    found[function] = device
+                    left.remove(function)
+                    devices.remove(device)
+        return [found.get(function, ({}, 0)) for function in functions]
 
     def properties(self, device: Options, *drivers: str) -> Options:
         """A device's properties, with those that ``-global`` sets for it or for a driver that it is built from."""
@@ -84,6 +114,27 @@ class Peripherals:
         if not nics and not command.has(self._guest, "nodefaults", "net", "nic", "netdev"):
             return [{}]
         return nics
+
+
+def _has_id(device: Options, function: PciFunction) -> bool:
+    return device.get("id", "") == function.qdev_id != ""
+
+
+def _has_address(device: Options, function: PciFunction) -> bool:
+    slot, _, number = device.get("addr", "").partition(".")
+    if not re.fullmatch(r"(0[xX])?[0-9a-fA-F]+", slot) or device.get("bus", "pci.0") not in ("pci.0", "pcie.0"):
+        return False
+    place = (function.bus, function.slot, function.function)
+    return place == (0, int(slot, 16), int(number) if number.isdecimal() else 0)
+
+
+def _has_place(device: Options, function: PciFunction) -> bool:
+    """Devices on other buses than the root take their places after the others."""
+    return True
+
+
+def _nic_driver(model: str, guest: Guest) -> str:
+    return NIC_MODELS.get(model, model) if model else USUAL_NICS.get(guest.machine, "")
 
 
 def is_nic(device: Options) -> bool:
