@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import chipset, firmware, legacy, qemu_ports, video
+from . import chipset, firmware, legacy, qemu_ports, video, virtio, virtio_cards
 from .board import Board
 from .replacement import Replacements
 from .wiring import Part, Wiring
@@ -30,6 +30,8 @@ PARTS: Final[tuple[Part, ...]] = (
     qemu_ports.add_qemu_ports,
     firmware.add_fw_cfg,
     video.add_displays,
+    virtio.add_virtio_mmio,
+    virtio_cards.add_virtio_pci,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 

@@ -1,0 +1,66 @@
+"""Devices in memory: an unaligned access of a CPU reaches them in aligned pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from ..device import Device, InputKind, Unknown, Unmodelled
+
+
+class AlignedDevice(Device):
+    """Base class of models whose `read` and `write` take aligned accesses only.
+
+    QEMU splits what a CPU accesses in device memory, lowest address first, into the largest aligned pieces that the
+    device takes.
+    """
+
+    def reader(self, offset: int, size: int) -> Callable[[], int]:
+        """See `Device.reader`."""
+        fits = size <= self.width and not offset & size - 1
+        return partial(self.read if fits else self.read_any, offset, size)
+
+    def writer(self, offset: int, size: int) -> Callable[[int], None]:
+        """See `Device.writer`."""
+        fits = size <= self.width and not offset & size - 1
+        return partial(self.write if fits else self.write_any, offset, size)
+
+    def read_any(self, offset: int, size: int) -> int:
+        """See `Device.read_any`."""
+        piece = self._piece(offset, size)
+        if piece == size:
+            return self.read(offset, size)
+        known = unknown = 0
+        lessons: list[tuple[int, Unknown]] = []
+        for at in range(0, size, piece):
+            answer = self.read(offset + at, piece)
+            if isinstance(answer, Unmodelled):
+                return answer
+            if isinstance(answer, Unknown):
+                lessons.append((8 * at, answer))
+                unknown |= answer.mask << 8 * at
+                answer = answer.known
+            known |= answer << 8 * at
+        if not lessons:
+            return known
+
+        def learn(value: int) -> None:
+            for shift, lesson in lessons:
+                lesson.learn(value >> shift & lesson.mask)
+
+        kind: InputKind = "assumed" if any(lesson.kind == "assumed" for _, lesson in lessons) else "learned"
+        return Unknown(known, unknown, learn, kind)
+
+    def write_any(self, offset: int, size: int, value: int) -> None:
+        """See `Device.write_any`."""
+        piece = self._piece(offset, size)
+        mask = (1 << 8 * piece) - 1
+        for at in range(0, size, piece):
+            self.write(offset + at, piece, value >> 8 * at & mask)
+
+    def _piece(self, offset: int, size: int) -> int:
+        """Bytes of the pieces in which an access arrives."""
+        piece = min(size, self.width)
+        while offset & piece - 1:
+            piece >>= 1
+        return piece
