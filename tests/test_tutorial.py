@@ -1,0 +1,56 @@
+"""The tutorial, done as a reader would: every file is written, every command is run, every output is as shown."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+
+BLOCK = re.compile(r"^(?:`(?P<name>[\w./-]+)`:\n\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.M)
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """The commands of a console, each with the output that is shown for it."""
+    for found in COMMAND.finditer(text):
+        yield found["command"], found["output"]
+
+
+def as_shown(shown: str, printed: str) -> bool:
+    """Whether the output is the one shown, in which ... stands for anything."""
+    return doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS)
+
+
+def test_the_tutorial_works(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "traces" / "seabios-pc.db", tmp_path)
+    programs = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    ran = []
+    for block in BLOCK.finditer(TUTORIAL.read_text()):
+        if block["name"]:
+            (tmp_path / block["name"]).write_text(block["text"])
+        if block["language"] != "console":
+            continue
+        for command, shown in commands(block["text"]):
+            done = subprocess.run(
+                command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert as_shown(shown, done.stdout), f"$ {command}\n{done.stdout}{done.stderr}"
+            assert done.returncode == ("divergence" in shown and "0 divergences" not in shown or "failed" in shown)
+            ran.append(command)
+    assert len(ran) == 8
+
+
+@pytest.mark.parametrize(("shown", "printed", "same"), [("a ...\n", "a b\n", True), ("a\n", "b\n", False)])
+def test_outputs_are_compared(shown: str, printed: str, same: bool) -> None:
+    assert as_shown(shown, printed) == same
