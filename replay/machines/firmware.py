@@ -1,4 +1,4 @@
-"""What firmware asks for its configuration and where it lies: fw_cfg.
+"""What firmware asks for its configuration, and where it is stored: fw_cfg and flash.
 
 Source: QEMU documentation, "QEMU Firmware Configuration (fw_cfg) Device"; the contents of well-known items are those
 that its command line describes.
@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from ..devices import fw_cfg
+from ..devices.cfi_flash import CfiFlash
 from ..devices.fw_cfg import FwCfg
 from ..guest import Guest
 from . import command
@@ -17,6 +18,10 @@ from .wiring import Wiring
 
 FW_CFG, FW_CFG_DMA = 0x510, 0x514
 
+
+FLASHES: Final = ("system.flash0", "system.flash1")
+ABOVE_ISA: Final = 1 << 20
+"""Below it is a copy of the firmware's end, which cannot be written."""
 
 DEFAULT_RAM: Final = "128M"
 
@@ -30,6 +35,33 @@ def add_fw_cfg(wiring: Wiring) -> None:
     if dma:
         places.append((FW_CFG_DMA, 8, fw_cfg.DMA_HIGH))
     wiring.board.add("fwcfg", FwCfg(dma=dma, items=_items(wiring.guest)), pio=places)
+
+
+def add_flash(wiring: Wiring) -> None:
+    """Flash chips below 4 GiB: the firmware, and often its variables in another one."""
+    for unit, name in enumerate(FLASHES):
+        regions = [region for region in wiring.guest.find_regions(name, "mmio") if region.first >= ABOVE_ISA]
+        if not regions:
+            continue
+        base = min(region.first for region in regions)
+        size = max(region.last for region in regions) - base + 1
+        flash = CfiFlash(size, read_only=_is_read_only(wiring.guest, unit))
+        wiring.board.add(f"flash{unit}", flash, mmio=[(base, size)])
+
+
+def _is_read_only(guest: Guest, unit: int) -> bool:
+    """By ``-drive if=pflash``, or by ``-machine pflash0=NODE`` with ``-blockdev``."""
+    drives = [command.parameters(text, "file") for text in command.values(guest, "drive")]
+    flashes = [drive for drive in drives if drive.get("if") == "pflash"]
+    for number, drive in enumerate(flashes):
+        if command.number(drive, "unit", number) == unit:
+            return command.is_on(drive, "readonly") or command.is_on(drive, "read-only")
+    node = command.merged(guest, "M", "machine", first="type").get(f"pflash{unit}")
+    for text in command.values(guest, "blockdev"):
+        device = command.parameters(text, "driver")
+        if node is not None and device.get("node-name") == node:
+            return command.is_on(device, "read-only")
+    return False
 
 
 def _items(guest: Guest) -> dict[int, bytes]:

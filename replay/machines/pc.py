@@ -29,6 +29,7 @@ PARTS: Final[tuple[Part, ...]] = (
     legacy.add_odd_ports,
     qemu_ports.add_qemu_ports,
     firmware.add_fw_cfg,
+    firmware.add_flash,
     video.add_displays,
     virtio.add_virtio_mmio,
     virtio_cards.add_virtio_pci,

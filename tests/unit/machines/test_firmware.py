@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from vmdev.replay.bus import PioAddress
+from vmdev.replay.bus import MmioAddress, PioAddress
 from vmdev.replay.device import Unknown
 from vmdev.replay.devices import fw_cfg
 from vmdev.replay.guest import Guest, Region
@@ -68,3 +68,59 @@ def test_what_the_command_line_does_not_say_for_sure_is_learned() -> None:
     unsure = board("-M", "pc,memory-backend=mem", "-smp", "cores=2", "-uuid", "none")
     for key, size in ((fw_cfg.KEY_RAM_SIZE, 8), (fw_cfg.KEY_NB_CPUS, 2), (fw_cfg.KEY_UUID, 16)):
         assert item(unsure, key, size) is None
+
+
+# Flash
+
+
+FLASH = (
+    Region("mmio", 0xE0000, 0xFFFFF, "system.flash0", "rom", offset=0x35C000),
+    Region("mmio", 0xFFC00000, 0xFFC83FFF, "system.flash1", "romd"),
+    Region("mmio", 0xFFC84000, 0xFFFFFFFF, "system.flash0", "romd"),
+)
+
+
+def flash_status(board: Board, unit: int) -> int:
+    """After an attempt to program it."""
+    base = MmioAddress(0xFFC84000 if unit == 0 else 0xFFC00000)
+    for value in (0x40, 0x12):
+        board.io.mmio_write(base, bytes([value]))
+    return board.io.resolve_mmio(base, 1).read()
+
+
+def test_flash_is_below_4_gib() -> None:
+    found = board("-M", "pc", regions=FLASH)
+    assert found.io.resolve_mmio(MmioAddress(0xFFC84000), 1).device is found.devices["flash0"]
+    assert found.io.resolve_mmio(MmioAddress(0xFFFFFFFF), 1).device is found.devices["flash0"]
+    assert found.io.resolve_mmio(MmioAddress(0xFFC83FFF), 1).device is found.devices["flash1"]
+    assert "flash0" not in board("-M", "pc").devices
+
+
+@pytest.mark.parametrize(
+    ("words", "read_only"),
+    [
+        (("-drive", "if=pflash,unit=0,readonly=on,file=c", "-drive", "if=pflash,unit=1,file=v"), (True, False)),
+        (("-drive", "if=pflash,file=c", "-drive", "if=pflash,read-only=on,file=v"), (False, True)),
+        (
+            (
+                "-drive",
+                "if=none,readonly=on,file=c",
+            ),
+            (False, False),
+        ),
+        (
+            (
+                "-M",
+                "q35,pflash0=a,pflash1=b",
+                "-blockdev",
+                "file,node-name=b",
+                "-blockdev",
+                "raw,node-name=a,read-only=on",
+            ),
+            (True, False),
+        ),
+    ],
+)
+def test_flash_may_be_read_only(words: tuple[str, ...], read_only: tuple[bool, bool]) -> None:
+    found = board(*words, regions=FLASH)
+    assert tuple(bool(flash_status(found, unit) & 0x10) for unit in (0, 1)) == read_only
