@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from typing import Final
 
 from ..guest import Guest
+
+FLAGS: Final = frozenset(
+    "S s snapshot nodefaults nographic no-reboot no-shutdown no-user-config no-acpi no-hpet enable-kvm daemonize "
+    "preconfig only-migratable usb full-screen win2k-hack no-fd-bootchk".split()
+)
+"""Options without a value."""
 
 
 class CommandLine:
@@ -64,6 +71,9 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
             if name:
                 yield name, ""
             name = word.lstrip("-")
+            if name in FLAGS:
+                yield name, ""
+                name = ""
         elif name:
             yield name, word
             name = ""
