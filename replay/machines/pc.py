@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import chipset, firmware, legacy, qemu_ports, video, virtio, virtio_cards
+from . import chipset, firmware, legacy, qemu_ports, storage, video, virtio, virtio_cards
 from .board import Board
 from .replacement import Replacements
 from .wiring import Part, Wiring
@@ -33,13 +33,14 @@ PARTS: Final[tuple[Part, ...]] = (
     video.add_displays,
     virtio.add_virtio_mmio,
     virtio_cards.add_virtio_pci,
+    storage.add_ata,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 
 
 def build_pc(guest: Guest, replacements: Replacements | None = None) -> Board:
     """i440FX with PIIX4."""
-    return _build("pc", guest, legacy.REGIONS | PCI_REGIONS, replacements)
+    return _build("pc", guest, legacy.REGIONS | PCI_REGIONS | storage.REGIONS, replacements)
 
 
 def build_q35(guest: Guest, replacements: Replacements | None = None) -> Board:
@@ -49,7 +50,7 @@ def build_q35(guest: Guest, replacements: Replacements | None = None) -> Board:
 
 def build_isapc(guest: Guest, replacements: Replacements | None = None) -> Board:
     """An AT compatible without PCI."""
-    return _build("isapc", guest, legacy.REGIONS, replacements)
+    return _build("isapc", guest, legacy.REGIONS | storage.REGIONS, replacements)
 
 
 def build_microvm(guest: Guest, replacements: Replacements | None = None) -> Board:

@@ -1,0 +1,81 @@
+"""ATA channels with their bus masters, and the drives on them.
+
+Source: IBM PC AT Technical Reference for the ports and interrupts; Intel 82371SB (PIIX3) for the bus master.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..devices.ata_channel import AtaChannel
+from ..devices.ata_identify import Identity
+from ..devices.medium import Medium
+from ..devices.piix_bmdma import PiixBusMaster
+from .drives import Drive, ata_drives
+from .wiring import Wiring
+
+CHANNELS: Final = ((0x1F0, 0x3F6, 14), (0x170, 0x376, 15))
+"""Command block, control block, interrupt."""
+REGIONS: Final = {"ide": tuple(port for *ports, _ in CHANNELS for port in ports)}
+"""QEMU's regions, by name, with their first ports."""
+UNITS: Final = 2
+"""Drives of a channel."""
+INTEL, PIIX_IDE = 0x8086, (0x7010, 0x7111)
+BUS_MASTER_BAR, BUS_MASTER_SIZE = 4, 8
+
+
+def add_ata(wiring: Wiring) -> None:
+    """The two channels, and the bus master of each if there is one."""
+    board = wiring.board
+    places = wiring.places("ide")
+    drives = {(drive.bus, drive.unit): drive for drive in ata_drives(wiring.guest, UNITS, len(CHANNELS))}
+    functions = wiring.pci.find(INTEL, *PIIX_IDE)
+    for number, (command, control, irq) in enumerate(CHANNELS):
+        if command not in places:
+            continue
+        found = [drives.get((number, unit)) for unit in range(UNITS)]
+        channel = AtaChannel(
+            board.clock,
+            wiring.irq(irq),
+            (_configured(found[0], UNITS * number), _configured(found[1], UNITS * number + 1)),
+            (found[0] is not None and found[0].is_cd, found[1] is not None and found[1].is_cd),
+        )
+        board.add(f"ide{number}", channel, pio=[(command, 8, 0), (control, 1, 8)])
+        for function in functions:
+            master = board.add(f"bmide{number}", PiixBusMaster(channel))
+            function.show(BUS_MASTER_BAR, master, first=BUS_MASTER_SIZE * number, size=BUS_MASTER_SIZE)
+
+
+def _configured(drive: Drive | None, number: int) -> tuple[Medium | None, Identity]:
+    """A place's medium and identity. QEMU numbers the places, and serial numbers follow."""
+    if drive is None:
+        return None, Identity()
+    medium = drive.medium
+    if medium is None and drive.is_cd:
+        medium = Medium(0)
+    return medium, identity(drive, number)
+
+
+def identity(drive: Drive, number: int) -> Identity:
+    """What the properties of QEMU's device say about a drive; `number` is that of its place."""
+    given = drive.properties
+    geometry = tuple(_number(given.get(name, "")) for name in ("cyls", "heads", "secs"))
+    block = _number(given.get("physical_block_size", "512")) // _number(given.get("logical_block_size", "512") or "512")
+    return Identity(
+        serial=given.get("serial", f"QM{number + 1:05}"),
+        model=given.get("model", ""),
+        firmware=given.get("ver", "2.5+"),
+        wwn=_number(given.get("wwn", "")),
+        geometry=(geometry[0], geometry[1], geometry[2]) if all(geometry) else None,
+        physical_block_exponent=max(block, 1).bit_length() - 1,
+        rotation_rate=_number(given.get("rotation_rate", "")),
+        discards=given.get("discard_granularity") != "0",
+        write_cache=given.get("write-cache") != "off",
+    )
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return 0
