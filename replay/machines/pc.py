@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import chipset, firmware, legacy, qemu_ports, storage, video, virtio, virtio_cards
+from . import chipset, firmware, legacy, nics, qemu_ports, storage, video, virtio, virtio_cards
 from .board import Board
 from .replacement import Replacements
 from .wiring import Part, Wiring
@@ -34,6 +34,7 @@ PARTS: Final[tuple[Part, ...]] = (
     virtio.add_virtio_mmio,
     virtio_cards.add_virtio_pci,
     storage.add_ata,
+    nics.add_e1000,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 

@@ -1,0 +1,64 @@
+"""Network cards of a board."""
+
+from __future__ import annotations
+
+import json
+
+from vmdev.replay.bus import MmioAddress, PioAddress
+from vmdev.replay.devices.e1000 import E1000
+from vmdev.replay.devices.pci_config import PciConfig
+from vmdev.replay.guest import Guest, PciBar, PciFunction, Region
+from vmdev.replay.machines import build
+from vmdev.replay.machines.board import Board
+
+CONFIG_PORTS = Region("pio", 0xCF8, 0xCFB, "pci-conf-idx")
+MEMORY, PORTS = 0xFEBC_0000, 0xC000
+
+
+def board_with(*functions: PciFunction, options: str = "", machine: str = "pc", **meta: str) -> Board:
+    command = json.dumps(["qemu", *options.split()])
+    return build(Guest(machine, functions=functions, regions=(CONFIG_PORTS,), meta={"command": command, **meta}))
+
+
+def e1000(slot: int, device_id: int = 0x100E) -> PciFunction:
+    bars = PciBar(0, 0x2_0000), PciBar(1, 0x40, is_io=True)
+    return PciFunction(0, slot, 0, 0x8086, device_id, 0x0200, "", bars)
+
+
+def mac_of(board: Board, name: str) -> int:
+    card = board.devices[name]
+    return (card.read(0x5400, 4) | card.read(0x5404, 4) << 32) & 0xFFFF_FFFF_FFFF
+
+
+def test_the_usual_card_has_the_first_address() -> None:
+    board = board_with(e1000(3))
+    assert mac_of(board, "e1000@00:03.0").to_bytes(6, "little") == bytes.fromhex("525400123456")
+
+
+def test_cards_have_addresses_in_the_order_of_the_command() -> None:
+    options = "-nodefaults -device e1000,mac=52:54:00:00:00:99 -device e1000-82545em"
+    board = board_with(e1000(2), e1000(3, 0x100F), options=options)
+    assert mac_of(board, "e1000@00:02.0").to_bytes(6, "little")[5] == 0x99
+    assert mac_of(board, "e1000@00:03.0").to_bytes(6, "little")[5] == 0x56
+
+
+def test_the_bars_show_the_card() -> None:
+    board = board_with(e1000(3))
+    config = board.devices["pci@00:03.0"]
+    assert isinstance(config, PciConfig)
+    config.write(0x10, 4, MEMORY)
+    config.write(0x14, 4, PORTS)
+    config.write(0x04, 2, 3)
+    assert board.io.resolve_mmio(MmioAddress(MEMORY + 8), 4).read() == 0x8008_0783
+    assert board.io.resolve_pio(PioAddress(PORTS), 4).read() == 0
+    assert config.read(0x08, 1) == 3
+    assert config.read(0x2C, 4) == 0x1100_1AF4
+    assert config.read(0x34, 1) == 0
+    assert config.read(0x3D, 1) == 1
+
+
+def test_older_machines_have_no_vlan_type() -> None:
+    for machine_type, vet in (("pc-i440fx-6.0", 0), ("pc-i440fx-6.1", 0x8100)):
+        card = board_with(e1000(3), machine_type=machine_type).devices["e1000@00:03.0"]
+        assert isinstance(card, E1000)
+        assert card.read(0x38, 4) == vet
