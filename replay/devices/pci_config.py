@@ -216,6 +216,14 @@ class PciConfig(Device):
         """What is there, without the effects of a read. Bits that nobody knows yet are 0."""
         return int.from_bytes(self._bytes[offset : offset + size], "little")
 
+    def allow(self, offset: int, writable: int) -> None:
+        """Change which bits of the byte at `offset` a guest can write, as locks do."""
+        self._writable[offset] = writable
+
+    def allowed(self, offset: int) -> int:
+        """Which bits of the byte at `offset` a guest can write."""
+        return self._writable[offset]
+
     def add_bar(
         self, number: int, size: int, *, is_io: bool = False, is_64: bool = False, prefetch: bool = False
     ) -> None:
