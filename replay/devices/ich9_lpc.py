@@ -57,7 +57,8 @@ REGISTERS: Final = RegisterMap(
     Register("GEN_PMCON_1", "General PM configuration 1", GEN_PMCON_1, "rw", (
         Field("PER_SMI_SEL", 1, 0), bit("SMI_LOCK", 4)), width=16),
     Register("GEN_PMCON_2", "General PM configuration 2", 0xA2, "rw"),
-    Register("GEN_PMCON_3", "General PM configuration 3", GEN_PMCON_3, "rw", (Field("SWSMI_RATE_SEL", 7, 6),), width=16),
+    Register("GEN_PMCON_3", "General PM configuration 3", GEN_PMCON_3, "rw", (
+        Field("SWSMI_RATE_SEL", 7, 6),), width=16),
     Register("GEN_PMCON_LOCK", "General PM configuration lock", 0xA6, "rw"),
     Register("BM_BREAK_EN", "BM_BREAK_EN", 0xAB, "rw"),
     Register("PMIR", "Power management initialization", 0xAC, "rw", width=32),

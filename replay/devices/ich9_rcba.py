@@ -7,8 +7,8 @@ interrupts go.
 
 Not modelled: what else is behind them; QEMU has a memory there.
 
-Follows QEMU where the guest can see a difference from the data sheet: all bytes can be written and read back, D30IR too;
-a reset makes them 0 but for the interrupt routes and GCS.
+Follows QEMU where the guest can see a difference from the data sheet: all bytes can be written and read back, D30IR
+too; a reset makes them 0 but for the interrupt routes and GCS.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Ich9Rcba(Device):
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self._bytes = bytearray(SIZE)
-        self._changed = changed
+        self.changed = changed
         self.reset()
 
     @classmethod
@@ -73,7 +73,7 @@ class Ich9Rcba(Device):
         self._bytes[:] = bytes(SIZE)
         for offset, value in _RESET.items():
             self._bytes[offset : offset + 2] = value.to_bytes(2, "little")
-        self._changed()
+        self.changed()
 
     def read(self, offset: int, size: int) -> int:
         """See `Device.read`."""
@@ -83,7 +83,7 @@ class Ich9Rcba(Device):
         """See `Device.write`."""
         stop = min(offset + size, SIZE)
         self._bytes[offset:stop] = value.to_bytes(size, "little")[: stop - offset]
-        self._changed()
+        self.changed()
 
     def pirq(self, slot: int, pin: int) -> int:
         """The request line, 0 to 7 for PIRQ[A:H], of a pin (0: INTA) of a slot of bus 0."""

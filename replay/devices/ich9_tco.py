@@ -7,8 +7,8 @@ Modelled: all registers; the timer, its two timeouts and their status, halt and 
 Not modelled: what a timeout does to the machine (SMI, NMI, reset: the recording shows it).
 
 Follows QEMU where the guest can see a difference from the data sheet: the status registers take what is written, of
-their writable bits; a write of TCO1_CNT or TCO_RLD starts the timer, of 0.6 s, with TCO_TMR; a byte access is one to the
-register at its offset, and there is none at odd ones but those of a byte; a reset leaves all registers alone.
+their writable bits; a write of TCO1_CNT or TCO_RLD starts the timer, of 0.6 s, with TCO_TMR; a byte access is one to
+the register at its offset, and there is none at odd ones but those of a byte; a reset leaves all registers alone.
 """
 
 from __future__ import annotations

@@ -121,3 +121,96 @@ def add_subsystem(config: PciConfig, vendor_id: int, subsystem_id: int, offset: 
     _name(config, "SSVID.SSVID", "Subsystem vendor identification", at + 4, 16)
     _name(config, "SSVID.SSID", "Subsystem identification", at + 6, 16)
     return at
+
+
+# PCI Express
+
+ENDPOINT, ROOT_PORT, INTEGRATED = 0, 4, 9
+"""Kinds of functions (device/port type): the last is an endpoint on the root bus."""
+
+EXTENDED_TAG, ROLE_BASED_ERRORS, FUNCTION_RESET = 0x20, 0x8000, 0x1000_0000
+LINK_2_5GT_X1: Final = 0x0411
+AER_UNCORRECTABLE, AER_CORRECTABLE = 0x03FF_F030, 0xF1C1
+
+FIELDS_DEVICE_CONTROL: Final = (bit("CERE", 0), bit("NFERE", 1), bit("FERE", 2), bit("URRE", 3), bit("BCR_FLR", 15))
+
+
+def add_express(
+    config: PciConfig, offset: int, kind: int, *, version: int = 2, resets: bool = False, link: int = LINK_2_5GT_X1,
+    flags: int = 0, capabilities_2: int = 0x0030_0000, controls_2: int = 0x8000,
+) -> int:  # fmt: skip
+    """Add PCI Express of a function of some `kind`; `resets` tells whether it can be reset by itself."""
+    at = config.add_capability(CAP_EXPRESS, 0x3C if version > 1 else 0x14, offset)
+    config.declare(at + 2, 2, version | kind << 4 | flags)
+    config.declare(at + 4, 4, EXTENDED_TAG | ROLE_BASED_ERRORS | (FUNCTION_RESET if resets else 0))
+    reports = 0xF if version > 1 else 0
+    config.declare(at + 8, 2, 0, reports)
+    config.declare(at + 0xA, 2, 0, clears=reports)
+    config.declare(at + 0xC, 4, link)
+    config.declare(at + 0x10, 2, 0, 0xC0)
+    config.declare(at + 0x12, 2, 0x0011)
+    _name_header(config, "PXCAP", at)
+    _name(config, "PXCAP.PXCAP", "PCI Express capabilities", at + 2, 16, Field("VER", 3, 0), Field("DPT", 7, 4))
+    _name(config, "PXCAP.PXDCAP", "Device capabilities", at + 4, 32)
+    _name(config, "PXCAP.PXDC", "Device control", at + 8, 16, *FIELDS_DEVICE_CONTROL)
+    _name(config, "PXCAP.PXDS", "Device status", at + 0xA, 16)
+    _name(config, "PXCAP.PXLCAP", "Link capabilities", at + 0xC, 32)
+    _name(config, "PXCAP.PXLC", "Link control", at + 0x10, 16)
+    _name(config, "PXCAP.PXLS", "Link status", at + 0x12, 16)
+    if version > 1:
+        config.declare(at + 0x24, 4, capabilities_2)
+        config.declare(at + 0x28, 2, 0, controls_2)
+        _name(config, "PXCAP.PXDCAP2", "Device capabilities 2", at + 0x24, 32)
+        _name(config, "PXCAP.PXDC2", "Device control 2", at + 0x28, 16)
+    return at
+
+
+def add_slot(config: PciConfig, at: int, slot: int | None) -> None:
+    """Complete the PCI Express capability of a root port: slot, root and second link registers.
+
+    Args:
+        config: the port's.
+        at: where the capability is.
+        slot: the number of the slot; None if only the recording knows it.
+    """
+    config.declare(at + 0x14, 4, 0x0002_007B | (slot or 0) << 19)
+    if slot is None:
+        config.learn(at + 0x14, 4, 0xFFF8_0000)
+    config.declare(at + 0x18, 2, 0x03C0, 0x07F9)
+    config.declare(at + 0x1A, 2, 0, clears=0x19)
+    config.declare(at + 0x1C, 4, 0, 0x7)
+    config.declare(at + 0x20, 4, 0)
+    config.declare(at + 0x2C, 4, 0x1E)
+    config.declare(at + 0x30, 2, 0x0004, 0x000F)
+    _name(config, "PXCAP.SLCAP", "Slot capabilities", at + 0x14, 32)
+    _name(config, "PXCAP.SLCTL", "Slot control", at + 0x18, 16)
+    _name(config, "PXCAP.SLSTS", "Slot status", at + 0x1A, 16)
+    _name(config, "PXCAP.RCTL", "Root control", at + 0x1C, 16)
+    _name(config, "PXCAP.RSTS", "Root status", at + 0x20, 32)
+    _name(config, "PXCAP.LCAP2", "Link capabilities 2", at + 0x2C, 32)
+    _name(config, "PXCAP.LCTL2", "Link control 2", at + 0x30, 16)
+
+
+def add_extended(config: PciConfig, offset: int, identity: int, version: int, following: int, size: int) -> None:
+    """Add an extended capability, all of it 0 and read-only behind its header."""
+    if config.size > offset:
+        config.declare(offset, size, identity | version << 16 | following << 20)
+        _name(config, f"ECAP{identity:02X}.HEADER", "Extended capability header", offset, 32)
+
+
+def add_errors(config: PciConfig, offset: int, following: int, *, is_root: bool = False, log: int = 0xA0) -> None:
+    """Add advanced error reporting."""
+    if config.size <= offset:
+        return
+    add_extended(config, offset, 0x01, 2, following, 0x48)
+    config.declare(offset + 0x04, 4, 0, clears=AER_UNCORRECTABLE)
+    config.declare(offset + 0x08, 4, 0x0240_0000, AER_UNCORRECTABLE)
+    config.declare(offset + 0x0C, 4, 0x0046_2030, AER_UNCORRECTABLE)
+    config.declare(offset + 0x10, 4, 0, clears=AER_CORRECTABLE)
+    config.declare(offset + 0x14, 4, 0xE000, AER_CORRECTABLE)
+    config.declare(offset + 0x18, 4, log, 0x0140)
+    if is_root:
+        config.declare(offset + 0x2C, 4, 0, 0x7)
+        config.declare(offset + 0x30, 4, 0, clears=0x7F)
+    for name, at in (("UES", 4), ("UEM", 8), ("UESEV", 0xC), ("CES", 0x10), ("CEM", 0x14), ("CC", 0x18)):
+        _name(config, f"AER.{name}", "Advanced error reporting", offset + at, 32)

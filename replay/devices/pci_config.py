@@ -19,7 +19,7 @@ Follows QEMU where the guest can see a difference from the specifications:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, NamedTuple, Self
+from typing import ClassVar, Final, Literal, NamedTuple, Self
 
 from ..clock import Clock
 from ..device import Device, Unknown
@@ -114,7 +114,7 @@ class PciConfig(Device):
     registers = REGISTERS
     rom_base = ROM_BASE
     """Where the expansion ROM's BAR is."""
-    kept_by_reset = ("0x*",)
+    kept_by_reset: ClassVar[tuple[str, ...]] = ("0x*",)
     width = 4
 
     def __init__(

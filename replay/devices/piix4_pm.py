@@ -7,8 +7,8 @@ Modelled: all registers as they read back; where the power management and the SM
 Not modelled: what the device monitor and timing registers do. The ports' registers are other devices.
 
 Follows QEMU where the guest can see a difference from the data sheet: all bytes from 40h on can be written and read
-back; a reset sets PMBA and PMREGMISC and clears DEVACTB, and leaves the others alone; DEVRESD says which ISA ports there
-are. SMBus is on from the start.
+back; a reset sets PMBA and PMREGMISC and clears DEVACTB, and leaves the others alone; DEVRESD says which ISA ports
+there are. SMBus is on from the start.
 """
 
 from __future__ import annotations

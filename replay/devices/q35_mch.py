@@ -8,9 +8,9 @@ TSEG is; QEMU's registers for a larger TSEG and for SMRAM at SMBASE.
 Not modelled: where PAM sends memory accesses; the other base addresses (EPBAR, MCHBAR, DMIBAR), behind which QEMU has
 nothing; VC0 and the graphics device.
 
-Follows QEMU where the guest can see a difference from the data sheet: all other bytes from 40h on can be written and read
-back, and a reset leaves them alone; PCIEXBAR is not enabled by the lock but by its bit 0; its identity is that of a P35;
-there is no capability.
+Follows QEMU where the guest can see a difference from the data sheet: all other bytes from 40h on can be written and
+read back, and a reset leaves them alone; PCIEXBAR is not enabled by the lock but by its bit 0; its identity is that of
+a P35; there is no capability.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SMBus host controller of the PIIX4 and ICH9, with QEMU's eight EEPROMs at addresses 50h to 57h.
 
-Source: Intel ICH9 data sheet (316972), section 19.2; Intel PIIX4 data sheet (290562), section 7.3; System Management Bus
-Specification 2.0, section 5.5 on the protocols.
+Source: Intel ICH9 data sheet (316972), section 19.2; Intel PIIX4 data sheet (290562), section 7.3; System Management
+Bus Specification 2.0, section 5.5 on the protocols.
 
 Modelled: the host's registers, quick, byte, byte data, word data, block and I2C block read protocols, block buffer,
 PEC and interrupts as far as QEMU has them; EEPROMs of 256 bytes, which are full of zeros.

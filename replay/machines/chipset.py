@@ -1,18 +1,30 @@
-"""Chipsets: i440FX with PIIX3 and PIIX4, Q35 with ICH9. PCI configuration access, reset control, interrupt routing.
+"""Chipsets: i440FX with PIIX3 and PIIX4, Q35 with ICH9: configuration access, ECAM, interrupt routing, SMBus.
 
 Source: QEMU's ``info mtree -f`` and ``query-pci`` for what a machine has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from ..device import Device
+from ..devices.ich9_lpc import ACPI_CNTL, PIRQA_ROUT, RCBA, Ich9Lpc
+from ..devices.ich9_lpc import PIRQS as ICH9_PIRQS
+from ..devices.ich9_rcba import SIZE as RCBA_SIZE
+from ..devices.ich9_rcba import Ich9Rcba
 from ..devices.pci_host import ECAM, ICH9_RESET_BITS, PIIX3_RESET_BITS, PORTS, PciHost
+from ..devices.piix3 import PIRQRC, Piix3
+from ..devices.piix3 import PIRQS as PIIX3_PIRQS
+from ..devices.q35_mch import PCIEXBAR, Q35Mch
+from .flat_view import Claim
+from .interrupt_router import Router
 from .pci_functions import add_functions
 from .wiring import Wiring
 
 CONFIG_PORTS: Final = 0xCF8
-ECAM_SIZE: Final = 0x1000_0000
+SYSTEM_PRIORITY: Final = 3
+"""Of what QEMU maps over all of the PCI memory: ECAM, RCBA."""
 
 
 def add_pci(wiring: Wiring) -> None:
@@ -22,8 +34,66 @@ def add_pci(wiring: Wiring) -> None:
     bits = PIIX3_RESET_BITS if wiring.places("piix-reset-control") else 0
     bits = ICH9_RESET_BITS if wiring.places("lpc-reset-control") else bits
     host = wiring.board.add("pci", PciHost(bits), pio=[(CONFIG_PORTS, PORTS)])
-    ecam = wiring.places("pcie-mmcfg-mmio", "mmio")
-    add_functions(wiring.pci, wiring.guest, host, has_ecam=bool(ecam))
-    for base in ecam:
-        view = wiring.pci.view
-        view.change([], [view.claim("mmio", base, ECAM_SIZE, host, ECAM, priority=3)])
+    has_ecam = any(f.vendor_id == 0x8086 and f.device_id == 0x29C0 for f in wiring.guest.functions)
+    add_functions(wiring.pci, wiring.guest, host, has_ecam=has_ecam)
+    for function in wiring.pci.functions.values():
+        if isinstance(function.config, Q35Mch):
+            _Ecam(wiring, function.config, host)
+        elif isinstance(function.config, Piix3):
+            _route_piix3(wiring, function.config)
+        elif isinstance(function.config, Ich9Lpc):
+            _route_ich9(wiring, function.config)
+
+
+class _Moving:
+    """A range of memory that is where `place` says: base and size; None if it is nowhere."""
+
+    def __init__(self, wiring: Wiring, device: Device, at: int, place: Callable[[], tuple[int, int] | None]) -> None:
+        self._view = wiring.pci.view
+        self._device = device
+        self._at = at
+        self._place = place
+        self._shown: tuple[int, int] | None = None
+        self._claims: list[Claim] = []
+
+    def move(self) -> None:
+        place = self._place()
+        if place == self._shown:
+            return
+        self._shown = place
+        claims = []
+        if place is not None:
+            claims = [self._view.claim("mmio", *place, self._device, self._at, SYSTEM_PRIORITY)]
+        self._view.change(self._claims, claims)
+        self._claims = claims
+
+
+class _Ecam(_Moving):
+    """ECAM, where PCIEXBAR has it."""
+
+    def __init__(self, wiring: Wiring, mch: Q35Mch, host: PciHost) -> None:
+        super().__init__(wiring, host, ECAM, lambda: mch.ecam)
+        mch.watch(PCIEXBAR, 8, self.move)
+        self.move()
+
+
+# Interrupt routing
+
+
+def _route_piix3(wiring: Wiring, bridge: Piix3) -> None:
+    router = Router(wiring, PIIX3_PIRQS, lambda slot, pin: (slot + pin - 1) % PIIX3_PIRQS, bridge.route)
+    bridge.watch(PIRQRC, PIIX3_PIRQS, router.update)
+    wiring.pci.pirqs.changed = router.update
+    wiring.pci.router = router
+
+
+def _route_ich9(wiring: Wiring, bridge: Ich9Lpc) -> None:
+    registers = wiring.board.add("rcba", Ich9Rcba())
+    place = _Moving(wiring, registers, 0, lambda: None if bridge.rcba is None else (bridge.rcba, RCBA_SIZE))
+    bridge.watch(RCBA, 4, place.move)
+    router = Router(wiring, ICH9_PIRQS, registers.pirq, bridge.route, has_gsis=True)
+    registers.changed = router.update
+    bridge.watch(PIRQA_ROUT, 12, router.update)
+    bridge.watch(ACPI_CNTL, 1, router.update)
+    wiring.pci.pirqs.changed = router.update
+    wiring.pci.router = router

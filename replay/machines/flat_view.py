@@ -22,6 +22,9 @@ FIXED_PRIORITY: Final = {"pio": 0, "mmio": 2}
 """A BAR hides an ISA port, but not what QEMU puts over the whole PCI memory space: I/O APIC, HPET, ECAM."""
 
 
+PORTS_END: Final = 0x1_0000
+
+
 class Claim(NamedTuple):
     """Somebody's wish to answer a range."""
 
@@ -113,3 +116,29 @@ class FlatView:
         else:
             self._io.register_mmio(MmioRange(MmioAddress(first), last - first + 1), device)
         self._pieces[claim.space, first] = last
+
+
+class Ports:
+    """A block of ports that moves as a whole: devices at offsets from a base that the guest sets."""
+
+    def __init__(self, view: FlatView, *devices: tuple[int, int, Device, int]) -> None:
+        self._view = view
+        self._devices = devices
+        """Offset from the base, size, device, offset in its register space."""
+        self._base: int | None = None
+        self._shown: list[Claim] = []
+
+    def move(self, base: int | None) -> None:
+        """Put the block at `base`; None hides it."""
+        if base == self._base:
+            return
+        self._base = base
+        claims = []
+        if base is not None:
+            claims = [
+                self._view.claim("pio", base + offset, size, device, at)
+                for offset, size, device, at in self._devices
+                if base + offset + size <= PORTS_END
+            ]
+        self._view.change(self._shown, claims)
+        self._shown = claims

@@ -73,8 +73,8 @@ def add_timers(wiring: Wiring) -> None:
     if RTC in wiring.places("rtc"):
         base = _rtc_base(wiring.guest)
         board.add("rtc", Mc146818(board.clock, wiring.irq(IRQ_RTC), base), pio=[(RTC, 2)])
-    # Firmware moves the power management ports; the timer counts wherever it is read.
-    if places := wiring.places("acpi-tmr"):
+    # Firmware moves the power management ports, and so does acpi.py; without PCI in the trace they are everywhere.
+    if not wiring.pci.functions and (places := wiring.places("acpi-tmr")):
         board.add("pmtimer", AcpiPmTimer(board.clock), pio=[(port, 4) for port in places])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import chipset, firmware, legacy, nics, qemu_ports, storage, video, virtio, virtio_cards
+from . import acpi, chipset, firmware, legacy, nics, qemu_ports, storage, video, virtio, virtio_cards
 from .board import Board
 from .replacement import Replacements
 from .wiring import Part, Wiring
@@ -27,6 +27,7 @@ PARTS: Final[tuple[Part, ...]] = (
     legacy.add_uarts,
     legacy.add_parallel_ports,
     legacy.add_odd_ports,
+    acpi.add_acpi,
     qemu_ports.add_qemu_ports,
     firmware.add_fw_cfg,
     firmware.add_flash,

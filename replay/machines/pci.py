@@ -17,9 +17,9 @@ line to drive with the level of the function's interrupt; `function.msix`, if th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..device import Device
 from ..devices import pci_capabilities
@@ -31,6 +31,10 @@ from ..guest import PciFunction
 from ..irq import Line
 from .board import Board
 from .flat_view import Claim, FlatView
+from .pirqs import Pirqs
+
+if TYPE_CHECKING:
+    from .interrupt_router import Router
 
 INTX_PINS: Final = 4
 
@@ -141,6 +145,8 @@ class Pci:
         self.functions: dict[str, Function] = {}
         """By name."""
         self.pirqs = Pirqs()
+        self.router: Router | None = None
+        """From the request lines of the root bus to interrupts."""
 
     def add(self, what: PciFunction, config: PciConfig, parent: Function | None = None) -> Function:
         """Put a function on the board, on the root bus or behind a bridge."""
@@ -172,28 +178,3 @@ class Pci:
             pin = (pin + source.what.slot) % INTX_PINS
             source = source.parent
         self.pirqs.set(source.what.slot, pin, function, level)
-
-
-def _nothing() -> None:
-    """Nobody listens."""
-
-
-class Pirqs:
-    """The interrupt pins of the root bus: which are raised, and who listens to the chipset's request lines."""
-
-    def __init__(self) -> None:
-        self._raised: dict[tuple[int, int], set[int]] = {}
-        self.changed: Callable[[], None] = _nothing
-        """Called when a pin changed: the chipset's router looks at `level` then."""
-
-    def set(self, slot: int, pin: int, source: object, level: bool) -> None:
-        """Let `source` drive the pin (0: INTA) of a slot."""
-        sources = self._raised.setdefault((slot, pin), set())
-        before = bool(sources)
-        (sources.add if level else sources.discard)(id(source))
-        if bool(sources) != before:
-            self.changed()
-
-    def raised(self) -> list[tuple[int, int]]:
-        """The raised pins: (slot, pin)."""
-        return [place for place, sources in self._raised.items() if sources]

@@ -7,9 +7,13 @@ Source: QEMU's ``query-pci`` and ``info mtree -f``, which the trace carries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+import json
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Final
 
+from ..devices.i440fx import I440Fx
+from ..devices.ich9_lpc import Ich9Lpc
 from ..devices.msix_table import ENTRY_SIZE
 from ..devices.pci_bridge import PciBridge
 from ..devices.pci_config import (
@@ -25,23 +29,29 @@ from ..devices.pci_config import (
     PciConfig,
 )
 from ..devices.pci_host import PciHost
+from ..devices.piix3 import Piix3
+from ..devices.piix4_pm import Piix4Pm
+from ..devices.q35_mch import Q35Mch
 from ..guest import Guest, PciFunction
 from .pci import Function, Pci
-from .pci_cards import CARDS
+from .pci_card_kinds import Context, MsixPlace
+from .pci_cards import card_of
 
 PCI_BRIDGE: Final = 0x0604
+NO_VENDOR: Final = 0xFFFF
 STATUS_KIND: Final = 0x06B0
 """Bits of the status register that say what a function can do."""
 SIZE, SIZE_EXPRESS = 256, 4096
 
 
-class MsixPlace(NamedTuple):
-    """Where a function's MSI-X table is."""
-
-    vectors: int
-    table: tuple[int, int]
-    """BAR and offset in it."""
-    pending: tuple[int, int]
+CHIPSET: Final[dict[tuple[int, int], Callable[[Guest], PciConfig]]] = {
+    (0x8086, 0x1237): lambda guest: I440Fx(ram_below_4g(guest)),
+    (0x8086, 0x7000): lambda guest: Piix3(),
+    (0x8086, 0x7113): lambda guest: Piix4Pm(isa_ports(guest)),
+    (0x8086, 0x29C0): lambda guest: Q35Mch(),
+    (0x8086, 0x2918): lambda guest: Ich9Lpc(isa_ports(guest)),
+}
+"""Functions with models of their own."""
 
 
 def add_functions(pci: Pci, guest: Guest, host: PciHost, *, has_ecam: bool) -> None:
@@ -50,6 +60,8 @@ def add_functions(pci: Pci, guest: Guest, host: PciHost, *, has_ecam: bool) -> N
     parents = bridges_of(guest.functions)
     built: dict[PciFunction, Function] = {}
     for what in guest.functions:
+        if what.vendor_id == NO_VENDOR:
+            continue  # a virtual function that is not enabled
         above = parents.get(what.bus)
         if what.bus and above not in built:
             continue  # nobody knows behind which bridge it is
@@ -61,21 +73,70 @@ def add_function(
     pci: Pci, guest: Guest, what: PciFunction, parent: Function | None = None, *, has_ecam: bool = False
 ) -> Function:
     """Put one function on the board."""
-    card = CARDS.get((what.vendor_id, what.device_id))
-    size = SIZE_EXPRESS if has_ecam and (card is None or card.is_express) else SIZE
+    chip = CHIPSET.get((what.vendor_id, what.device_id))
+    if chip is not None:
+        return pci.add(what, chip(guest), parent)
+    card = card_of(what.vendor_id, what.device_id, frozenset(bar.number for bar in what.bars))
+    is_behind_port = parent is not None and parent.config.size == SIZE_EXPRESS
+    is_on_express = has_ecam if parent is None else is_behind_port
+    size = SIZE_EXPRESS if is_on_express and (card is None or card.is_express) else SIZE
     kind = PciBridge if what.class_code == PCI_BRIDGE else PciConfig
     config = kind(what.vendor_id, what.device_id, what.class_code, size=size)
     for bar in what.bars:
         config.add_bar(bar.number, bar.size, is_io=bar.is_io, is_64=bar.is_64, prefetch=bar.prefetch)
     function = pci.add(what, config, parent)
-    place = find_msix(guest, what)
+    context = Context(
+        msix=find_msix(guest, what),
+        has_ecam=is_on_express,
+        is_behind_port=is_behind_port,
+        is_multifunction=is_multifunction(guest, what),
+        options=device_option(guest, what),
+    )
     if card is not None:
-        card.build(function, place)
+        card.build(function, context)
     else:
         learn_all(config)
-        if place is not None:
-            function.show_msix(None, *place)
+        if context.msix is not None:
+            function.show_msix(None, *context.msix)
     return function
+
+
+def is_multifunction(guest: Guest, what: PciFunction) -> bool:
+    """Whether QEMU says so in the header: of the ICH9's functions, and where the option does."""
+    if guest.machine == "q35" and (what.bus, what.slot) == (0, 0x1F):
+        return True
+    option = device_option(guest, what)
+    return "multifunction=on" in option or "multifunction=true" in option
+
+
+def device_option(guest: Guest, what: PciFunction) -> str:
+    """The ``-device`` option that made a function, if its identifier or its address tells; else an empty string."""
+    try:
+        words = json.loads(str(guest.meta.get("command", "[]")))
+    except ValueError:
+        return ""
+    if not isinstance(words, list):
+        return ""
+    for name, option in pairwise(map(str, words)):
+        parts = option.split(",")
+        if name == "-device" and what.qdev_id and f"id={what.qdev_id}" in parts:
+            return option
+    return ""
+
+
+def isa_ports(guest: Guest) -> frozenset[int]:
+    """The ports of ISA devices that chipsets tell firmware of: where the map of the start has anything."""
+    ports = {r.first for r in guest.regions if r.space == "pio" and r.snapshot == 0 and r.name != "io"}
+    if any(r.space == "pio" and r.snapshot == 0 and r.name == "fdc" for r in guest.regions):
+        ports.add(0x3F2)
+    return frozenset(ports)
+
+
+def ram_below_4g(guest: Guest) -> int:
+    """Size of the memory that begins at address 0: its last piece below the PCI hole is mapped from the start."""
+    return max(
+        (r.last + 1 for r in guest.regions if r.space == "mmio" and r.name == "pc.ram" and r.last < 1 << 32), default=0
+    )
 
 
 def learn_all(config: PciConfig) -> None:

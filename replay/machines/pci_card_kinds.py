@@ -1,0 +1,195 @@
+"""Capabilities of QEMU's PCI cards, where they need more than a row in a table."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ..devices import pci_capabilities as caps
+from ..devices.pci_bridge import IO_BASE, MEMORY_BASE, PREFETCHABLE_BASE, SECONDARY_STATUS
+from ..devices.pci_config import COMMAND, STATUS_ERRORS, SUBSYSTEM_VENDOR_ID
+
+if TYPE_CHECKING:
+    from .pci import Function
+
+PMCSR_STATE, PMCSR_NO_SOFT_RESET = 0x0003, 0x0008
+_BRIDGE_STATUS: Final = 0x00A0
+
+
+class MsixPlace(NamedTuple):
+    """Where a function's MSI-X table is."""
+
+    vectors: int
+    table: tuple[int, int]
+    """BAR and offset in it."""
+    pending: tuple[int, int]
+
+
+class Context(NamedTuple):
+    """What else the trace tells of a function."""
+
+    msix: MsixPlace | None = None
+    has_ecam: bool = False
+    is_behind_port: bool = False
+    is_multifunction: bool = False
+    options: str = ""
+    """Its ``-device`` option, if it could be found."""
+
+    @property
+    def express_kind(self) -> int:
+        """What kind of endpoint it is: integrated if it is on an express root bus."""
+        return caps.INTEGRATED if self.has_ecam and not self.is_behind_port else caps.ENDPOINT
+
+    def number(self, name: str) -> int | None:
+        """A numeric property of the ``-device`` option."""
+        found = re.search(rf"(?:^|,){name}=(0x[0-9a-fA-F]+|\d+)(?:,|$)", self.options)
+        return int(found[1], 0) if found else None
+
+
+def _msix(function: Function, context: Context, offset: int) -> None:
+    if context.msix is not None:
+        function.add_msix(offset, *context.msix)
+
+
+# Endpoints
+
+
+def virtio(function: Function, context: Context) -> None:
+    """Virtio over PCI, transitional or modern: structures in BAR 4, MSI-X in BAR 1 (virtio 1.2, section 4.1.4)."""
+    config = function.config
+    if function.what.device_id < 0x1040:
+        config.declare(SUBSYSTEM_VENDOR_ID + 2, 2, _virtio_type(function.what.device_id))
+    at = 0x40
+    if context.is_behind_port:
+        caps.add_express(config, 0x40, caps.ENDPOINT, resets=True)
+        caps.add_power_management(config, 0x7C, writable=PMCSR_STATE)
+        at = 0x84
+    if 4 in config.bars:
+        for kind, offset, size in ((1, 0, 0x10), (3, 0x1000, 0x10), (4, 0x2000, 0x10), (2, 0x3000, 0x14)):
+            content = bytes((size, kind, 4, 0, 0, 0)) + offset.to_bytes(4, "little") + (0x1000).to_bytes(4, "little")
+            caps.add_vendor(config, content + (b"\x04\0\0\0" if size == 0x14 else b""), at, f"VIRTIO{kind}")
+            at += size
+        caps.add_vendor(config, bytes((0x14, 5)) + bytes(16), at, "VIRTIO5")
+        config.declare(at + 4, 1, 0, 0xFF)
+        config.declare(at + 8, 4, 0, 0xFFFF_FFFF)
+        config.declare(at + 12, 4, 0, 0xFFFF_FFFF)
+        config.declare(at + 16, 4, 0, 0xFFFF_FFFF)
+        at += 0x14
+    _msix(function, context, at)
+
+
+def _virtio_type(device_id: int) -> int:
+    """The virtio device type of a transitional identity (virtio 1.2, section 4.1.2.1)."""
+    return {0x1000: 1, 0x1001: 2, 0x1002: 5, 0x1003: 3, 0x1004: 8, 0x1005: 4, 0x1009: 9}.get(device_id, 0)
+
+
+def e1000e(function: Function, context: Context) -> None:
+    """Intel 82574L."""
+    config = function.config
+    _msix(function, context, 0xA0)
+    caps.add_express(config, 0xE0, context.express_kind, version=1)
+    caps.add_msi(config, 0xD0)
+    caps.add_power_management(config, 0xC8, capabilities=0x22, writable=0x1F03, clears=0x8000)
+    caps.add_errors(config, 0x100, 0x140)
+    if config.size > 0x140:
+        caps.add_extended(config, 0x140, 0x03, 1, 0, 12)
+        config.declare(0x144, 8, 0)
+        config.learn(0x144, 8)  # the MAC address
+
+
+def nvme(function: Function, context: Context) -> None:
+    """QEMU's NVMe controller."""
+    config = function.config
+    caps.add_power_management(config, 0x60, status=PMCSR_NO_SOFT_RESET, writable=PMCSR_STATE)
+    caps.add_express(config, 0x80, context.express_kind, resets=True)
+    _msix(function, context, 0x40)
+
+
+def xhci(function: Function, context: Context) -> None:
+    """QEMU's xHCI controller."""
+    if context.has_ecam:
+        caps.add_express(function.config, 0xA0, context.express_kind)
+    _msix(function, context, 0x90)
+
+
+def megasas(function: Function, context: Context) -> None:
+    """LSI MegaRAID SAS 1078."""
+    caps.add_msi(function.config, 0x50)
+    _msix(function, context, 0x68)
+
+
+def hda(function: Function, context: Context) -> None:
+    """Intel HD Audio of the ICH9."""
+    caps.add_msi(function.config, 0x60)
+
+
+def edu(function: Function, context: Context) -> None:
+    """QEMU's educational device."""
+    caps.add_msi(function.config, 0x40)
+
+
+def ahci(function: Function, context: Context) -> None:
+    """Intel ICH9 SATA in AHCI mode (316972, section 14.1)."""
+    at = function.config.add_capability(caps.CAP_SATA, 8, 0xA8)
+    function.config.declare(at + 2, 2, 0x0010)
+    function.config.declare(at + 4, 4, 0x0048)
+    caps.add_msi(function.config, 0x80)
+
+
+def ich9_smbus(function: Function, context: Context) -> None:
+    """Intel ICH9 SMBus (316972, section 19.1): HOSTC."""
+    function.config.declare(0x40, 1, 0, 0xFF, kept=True)
+
+
+def i6300esb(function: Function, context: Context) -> None:
+    """Intel 6300ESB watchdog: its configuration and lock registers are not modelled."""
+    function.config.learn(0x60, 2)
+    function.config.learn(0x68, 1)
+
+
+# Bridges
+
+
+def pci_bridge(function: Function, context: Context) -> None:
+    """QEMU's conventional bridge with its hot-plug controller (SHPC) and slot numbering."""
+    config = function.config
+    config.declare(SECONDARY_STATUS, 2, _BRIDGE_STATUS, clears=STATUS_ERRORS)
+    if 0 in config.bars:
+        at = config.add_capability(0x0C, 8, 0x40)
+        config.declare(at + 2, 1, 0, 0xFF)
+        config.declare(at + 4, 4, 0, 0xFFFF_FFFF)
+        config.learn(at + 3, 5)  # a window to registers of the controller, which is not modelled
+    at = config.add_capability(0x04, 4, 0x48)
+    chassis = context.number("chassis_nr")
+    config.declare(at + 2, 2, 0x20 | (chassis or 0) << 8)
+    if chassis is None:
+        config.learn(at + 3, 1)
+    caps.add_msi(config, 0x4C, masks=True)
+
+
+def i82801b11(function: Function, context: Context) -> None:
+    """Intel ICH9 DMI-to-PCI bridge."""
+    function.config.declare(SECONDARY_STATUS, 2, _BRIDGE_STATUS, clears=STATUS_ERRORS)
+    caps.add_subsystem(function.config, 0, 0, 0x50)
+
+
+def root_port(function: Function, context: Context) -> None:
+    """QEMU's PCI Express root port."""
+    config = function.config
+    config.declare(COMMAND, 2, 0, 0x0507)
+    config.declare(IO_BASE, 2, 0x00F0, 0xF0F0)
+    config.declare(MEMORY_BASE, 4, 0x0000_FFF0, 0xFFF0_FFF0)
+    config.declare(PREFETCHABLE_BASE, 4, 0x0001_FFF1, 0xFFF0_FFF0)
+    config.declare(0x3E, 2, 0, 0x005F)
+    caps.add_subsystem(config, 0x1B36, 0, 0x40)
+    function.add_msix(0x48, 1, (0, 0), (0, 0x800))
+    at = caps.add_express(
+        config, 0x54, caps.ROOT_PORT, link=0x0030_0604, flags=0x100, capabilities_2=0x0030_0020, controls_2=0x8020
+    )
+    caps.add_slot(config, at, context.number("slot"))
+    config.declare(at + 0x12, 2, 0x0011, clears=0xC000)
+    caps.add_errors(config, 0x100, 0x148, is_root=True, log=0x2A0)
+    caps.add_extended(config, 0x148, 0x0D, 1, 0, 8)
+    if config.size > 0x148:
+        config.declare(0x14C, 2, 0x005F)
+        config.declare(0x14E, 2, 0, 0x005F)
