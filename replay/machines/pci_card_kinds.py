@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..devices import pci_capabilities as caps
 from ..devices.pci_bridge import IO_BASE, MEMORY_BASE, PREFETCHABLE_BASE, SECONDARY_STATUS
-from ..devices.pci_config import COMMAND, STATUS_ERRORS, SUBSYSTEM_VENDOR_ID
+from ..devices.pci_config import COMMAND, STATUS_ERRORS
 
 if TYPE_CHECKING:
     from .pci import Function
@@ -25,15 +26,15 @@ class MsixPlace(NamedTuple):
     pending: tuple[int, int]
 
 
-class Context(NamedTuple):
+class CardContext(NamedTuple):
     """What else the trace tells of a function."""
 
     msix: MsixPlace | None = None
     has_ecam: bool = False
     is_behind_port: bool = False
     is_multifunction: bool = False
-    options: str = ""
-    """Its ``-device`` option, if it could be found."""
+    options: Mapping[str, str] = MappingProxyType({})
+    """The properties of its ``-device`` option, if it could be found."""
 
     @property
     def express_kind(self) -> int:
@@ -41,12 +42,14 @@ class Context(NamedTuple):
         return caps.INTEGRATED if self.has_ecam and not self.is_behind_port else caps.ENDPOINT
 
     def number(self, name: str) -> int | None:
-        """A numeric property of the ``-device`` option."""
-        found = re.search(rf"(?:^|,){name}=(0x[0-9a-fA-F]+|\d+)(?:,|$)", self.options)
-        return int(found[1], 0) if found else None
+        """A property that is a number; None if the option has none such."""
+        try:
+            return int(self.options[name], 0)
+        except (KeyError, ValueError):
+            return None
 
 
-def _msix(function: Function, context: Context, offset: int) -> None:
+def _msix(function: Function, context: CardContext, offset: int) -> None:
     if context.msix is not None:
         function.add_msix(offset, *context.msix)
 
@@ -54,36 +57,7 @@ def _msix(function: Function, context: Context, offset: int) -> None:
 # Endpoints
 
 
-def virtio(function: Function, context: Context) -> None:
-    """Virtio over PCI, transitional or modern: structures in BAR 4, MSI-X in BAR 1 (virtio 1.2, section 4.1.4)."""
-    config = function.config
-    if function.what.device_id < 0x1040:
-        config.declare(SUBSYSTEM_VENDOR_ID + 2, 2, _virtio_type(function.what.device_id))
-    at = 0x40
-    if context.is_behind_port:
-        caps.add_express(config, 0x40, caps.ENDPOINT, resets=True)
-        caps.add_power_management(config, 0x7C, writable=PMCSR_STATE)
-        at = 0x84
-    if 4 in config.bars:
-        for kind, offset, size in ((1, 0, 0x10), (3, 0x1000, 0x10), (4, 0x2000, 0x10), (2, 0x3000, 0x14)):
-            content = bytes((size, kind, 4, 0, 0, 0)) + offset.to_bytes(4, "little") + (0x1000).to_bytes(4, "little")
-            caps.add_vendor(config, content + (b"\x04\0\0\0" if size == 0x14 else b""), at, f"VIRTIO{kind}")
-            at += size
-        caps.add_vendor(config, bytes((0x14, 5)) + bytes(16), at, "VIRTIO5")
-        config.declare(at + 4, 1, 0, 0xFF)
-        config.declare(at + 8, 4, 0, 0xFFFF_FFFF)
-        config.declare(at + 12, 4, 0, 0xFFFF_FFFF)
-        config.declare(at + 16, 4, 0, 0xFFFF_FFFF)
-        at += 0x14
-    _msix(function, context, at)
-
-
-def _virtio_type(device_id: int) -> int:
-    """The virtio device type of a transitional identity (virtio 1.2, section 4.1.2.1)."""
-    return {0x1000: 1, 0x1001: 2, 0x1002: 5, 0x1003: 3, 0x1004: 8, 0x1005: 4, 0x1009: 9}.get(device_id, 0)
-
-
-def e1000e(function: Function, context: Context) -> None:
+def e1000e(function: Function, context: CardContext) -> None:
     """Intel 82574L."""
     config = function.config
     _msix(function, context, 0xA0)
@@ -97,7 +71,7 @@ def e1000e(function: Function, context: Context) -> None:
         config.learn(0x144, 8)  # the MAC address
 
 
-def nvme(function: Function, context: Context) -> None:
+def nvme(function: Function, context: CardContext) -> None:
     """QEMU's NVMe controller."""
     config = function.config
     caps.add_power_management(config, 0x60, status=PMCSR_NO_SOFT_RESET, writable=PMCSR_STATE)
@@ -105,30 +79,30 @@ def nvme(function: Function, context: Context) -> None:
     _msix(function, context, 0x40)
 
 
-def xhci(function: Function, context: Context) -> None:
+def xhci(function: Function, context: CardContext) -> None:
     """QEMU's xHCI controller."""
     if context.has_ecam:
         caps.add_express(function.config, 0xA0, context.express_kind)
     _msix(function, context, 0x90)
 
 
-def megasas(function: Function, context: Context) -> None:
+def megasas(function: Function, context: CardContext) -> None:
     """LSI MegaRAID SAS 1078."""
     caps.add_msi(function.config, 0x50)
     _msix(function, context, 0x68)
 
 
-def hda(function: Function, context: Context) -> None:
+def hda(function: Function, context: CardContext) -> None:
     """Intel HD Audio of the ICH9."""
     caps.add_msi(function.config, 0x60)
 
 
-def edu(function: Function, context: Context) -> None:
+def edu(function: Function, context: CardContext) -> None:
     """QEMU's educational device."""
     caps.add_msi(function.config, 0x40)
 
 
-def ahci(function: Function, context: Context) -> None:
+def ahci(function: Function, context: CardContext) -> None:
     """Intel ICH9 SATA in AHCI mode (316972, section 14.1)."""
     at = function.config.add_capability(caps.CAP_SATA, 8, 0xA8)
     function.config.declare(at + 2, 2, 0x0010)
@@ -136,12 +110,12 @@ def ahci(function: Function, context: Context) -> None:
     caps.add_msi(function.config, 0x80)
 
 
-def ich9_smbus(function: Function, context: Context) -> None:
+def ich9_smbus(function: Function, context: CardContext) -> None:
     """Intel ICH9 SMBus (316972, section 19.1): HOSTC."""
     function.config.declare(0x40, 1, 0, 0xFF, kept=True)
 
 
-def i6300esb(function: Function, context: Context) -> None:
+def i6300esb(function: Function, context: CardContext) -> None:
     """Intel 6300ESB watchdog: its configuration and lock registers are not modelled."""
     function.config.learn(0x60, 2)
     function.config.learn(0x68, 1)
@@ -150,7 +124,7 @@ def i6300esb(function: Function, context: Context) -> None:
 # Bridges
 
 
-def pci_bridge(function: Function, context: Context) -> None:
+def pci_bridge(function: Function, context: CardContext) -> None:
     """QEMU's conventional bridge with its hot-plug controller (SHPC) and slot numbering."""
     config = function.config
     config.declare(SECONDARY_STATUS, 2, _BRIDGE_STATUS, clears=STATUS_ERRORS)
@@ -167,13 +141,13 @@ def pci_bridge(function: Function, context: Context) -> None:
     caps.add_msi(config, 0x4C, masks=True)
 
 
-def i82801b11(function: Function, context: Context) -> None:
+def i82801b11(function: Function, context: CardContext) -> None:
     """Intel ICH9 DMI-to-PCI bridge."""
     function.config.declare(SECONDARY_STATUS, 2, _BRIDGE_STATUS, clears=STATUS_ERRORS)
     caps.add_subsystem(function.config, 0, 0, 0x50)
 
 
-def root_port(function: Function, context: Context) -> None:
+def root_port(function: Function, context: CardContext) -> None:
     """QEMU's PCI Express root port."""
     config = function.config
     config.declare(COMMAND, 2, 0, 0x0507)

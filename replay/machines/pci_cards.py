@@ -26,10 +26,11 @@ from ..devices.pci_config import (
 from . import pci_card_kinds as kinds
 
 if TYPE_CHECKING:
+    from ..guest import PciFunction
     from .pci import Function
-    from .pci_card_kinds import Context
+    from .pci_card_kinds import CardContext
 
-Complete = Callable[["Function", "Context"], None]
+Complete = Callable[["Function", "CardContext"], None]
 """Adds capabilities and registers."""
 
 
@@ -43,14 +44,14 @@ class Card(NamedTuple):
     """Vendor in the low half; None if the header has none."""
     status: int = 0
     complete: Complete | None = None
-    is_express: bool = False
+    is_express: bool | Callable[[PciFunction], bool] = False
     """Whether it has 4096 bytes of configuration space where there is ECAM, even on the root bus."""
     bytes: tuple[tuple[int, int], ...] = ()
     """More read-only bytes of the header: offsets and values."""
     own: tuple[tuple[int, int], ...] = ()
     """Bytes behind the header with a value from power-on, which a guest can write: offsets and values."""
 
-    def build(self, function: Function, context: Context) -> None:
+    def build(self, function: Function, context: CardContext) -> None:
         """Complete a function's configuration space."""
         config = function.config
         config.declare(REVISION_ID, 1, self.revision)
@@ -69,7 +70,6 @@ class Card(NamedTuple):
             self.complete(function, context)
 
 
-VIRTIO: Final = 0x1AF4
 _INTEL, _REDHAT, _QEMU, _REALTEK, _LSI = 0x8086, 0x1B36, 0x1234, 0x10EC, 0x1000
 
 CARDS: Final[dict[tuple[int, int], Card]] = {
@@ -105,11 +105,3 @@ CARDS: Final[dict[tuple[int, int], Card]] = {
     (_LSI, 0x0060): Card(subsystem=0x1013_1000, complete=kinds.megasas),
 }
 """By vendor and device identification."""
-
-
-def card_of(vendor_id: int, device_id: int, bars: frozenset[int]) -> Card | None:
-    """What is known of a function with these identities and BARs; None if nothing is."""
-    if vendor_id == VIRTIO and 0x1000 <= device_id < 0x1080 and bars & {0, 4} and 2 not in bars:
-        is_transitional = device_id < 0x1040
-        return Card(revision=0 if is_transitional else 1, is_express=4 in bars, complete=kinds.virtio)
-    return CARDS.get((vendor_id, device_id))

@@ -7,9 +7,7 @@ Source: QEMU's ``query-pci`` and ``info mtree -f``, which the trace carries.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from typing import Final
 
 from ..devices.i440fx import I440Fx
@@ -34,8 +32,9 @@ from ..devices.piix4_pm import Piix4Pm
 from ..devices.q35_mch import Q35Mch
 from ..guest import Guest, PciFunction
 from .pci import Function, Pci
-from .pci_card_kinds import Context, MsixPlace
-from .pci_cards import card_of
+from .pci_card_kinds import CardContext, MsixPlace
+from .pci_cards import CARDS
+from .peripherals import Options, Peripherals, has_address, has_id
 
 PCI_BRIDGE: Final = 0x0604
 NO_VENDOR: Final = 0xFFFF
@@ -52,6 +51,9 @@ CHIPSET: Final[dict[tuple[int, int], Callable[[Guest], PciConfig]]] = {
     (0x8086, 0x2918): lambda guest: Ich9Lpc(isa_ports(guest)),
 }
 """Functions with models of their own."""
+
+DRIVERS: Final = {(0x1B36, 0x0001): "pci-bridge", (0x1B36, 0x000C): "pcie-root-port"}
+"""QEMU's names of cards whose options matter here."""
 
 
 def add_functions(pci: Pci, guest: Guest, host: PciHost, *, has_ecam: bool) -> None:
@@ -76,21 +78,23 @@ def add_function(
     chip = CHIPSET.get((what.vendor_id, what.device_id))
     if chip is not None:
         return pci.add(what, chip(guest), parent)
-    card = card_of(what.vendor_id, what.device_id, frozenset(bar.number for bar in what.bars))
+    card = CARDS.get((what.vendor_id, what.device_id))
+    is_express = card is None or (card.is_express(what) if callable(card.is_express) else card.is_express)
     is_behind_port = parent is not None and parent.config.size == SIZE_EXPRESS
     is_on_express = has_ecam if parent is None else is_behind_port
-    size = SIZE_EXPRESS if is_on_express and (card is None or card.is_express) else SIZE
+    size = SIZE_EXPRESS if is_on_express and is_express else SIZE
     kind = PciBridge if what.class_code == PCI_BRIDGE else PciConfig
     config = kind(what.vendor_id, what.device_id, what.class_code, size=size)
     for bar in what.bars:
         config.add_bar(bar.number, bar.size, is_io=bar.is_io, is_64=bar.is_64, prefetch=bar.prefetch)
     function = pci.add(what, config, parent)
-    context = Context(
+    peripherals = Peripherals(guest)
+    context = CardContext(
         msix=find_msix(guest, what),
         has_ecam=is_on_express,
         is_behind_port=is_behind_port,
-        is_multifunction=is_multifunction(guest, what),
-        options=device_option(guest, what),
+        is_multifunction=is_multifunction(peripherals, guest, what),
+        options=options_of(peripherals, guest, what),
     )
     if card is not None:
         card.build(function, context)
@@ -101,27 +105,21 @@ def add_function(
     return function
 
 
-def is_multifunction(guest: Guest, what: PciFunction) -> bool:
-    """Whether QEMU says so in the header: of the ICH9's functions, and where the option does."""
+def is_multifunction(peripherals: Peripherals, guest: Guest, what: PciFunction) -> bool:
+    """Whether the header says so: of the ICH9's functions, and where the option does."""
     if guest.machine == "q35" and (what.bus, what.slot) == (0, 0x1F):
         return True
-    option = device_option(guest, what)
-    return "multifunction=on" in option or "multifunction=true" in option
+    return any(
+        device.get("multifunction") in ("on", "true") and (has_id(device, what) or has_address(device, what))
+        for device in peripherals.devices
+    )
 
 
-def device_option(guest: Guest, what: PciFunction) -> str:
-    """The ``-device`` option that made a function, if its identifier or its address tells; else an empty string."""
-    try:
-        words = json.loads(str(guest.meta.get("command", "[]")))
-    except ValueError:
-        return ""
-    if not isinstance(words, list):
-        return ""
-    for name, option in pairwise(map(str, words)):
-        parts = option.split(",")
-        if name == "-device" and what.qdev_id and f"id={what.qdev_id}" in parts:
-            return option
-    return ""
+def options_of(peripherals: Peripherals, guest: Guest, what: PciFunction) -> Options:
+    """The properties of the ``-device`` option of a function whose kind is in `DRIVERS`."""
+    driver = DRIVERS.get((what.vendor_id, what.device_id))
+    alike = [f for f in guest.functions if (f.vendor_id, f.device_id) == (what.vendor_id, what.device_id)]
+    return peripherals.on_pci(alike, lambda name: name == driver)[alike.index(what)][0]
 
 
 def isa_ports(guest: Guest) -> frozenset[int]:

@@ -19,9 +19,7 @@ from . import command
 Options = dict[str, str]
 """Properties by name. What is named first without a name is "driver" for devices, "type" for others."""
 
-NICS: Final = (
-    "e1000", "igb", "i8255", "ne2k_", "pcnet", "rtl8139", "tulip", "usb-net", "virtio-net", "vmxnet3",
-)  # fmt: skip
+NICS: Final = ("e1000", "igb", "i8255", "ne2k_", "pcnet", "rtl8139", "tulip", "usb-net", "virtio-net", "vmxnet3")
 """How the names of network cards begin."""
 
 NIC_MODELS: Final = {"virtio": "virtio-net-pci", "virtio-net": "virtio-net-pci"}
@@ -81,7 +79,7 @@ class Peripherals:
         devices = [device for device in devices if wanted(device[0].get("driver", ""))]
         left = sorted(functions, key=lambda f: (f.bus, f.slot, f.function))
         found: dict[PciFunction, tuple[Options, int]] = {}
-        for is_its in (_has_id, _has_address, _has_place):
+        for is_its in (has_id, has_address, _has_place):
             for device in list(devices):
                 function = next((function for function in left if is_its(device[0], function)), None)
                 if function is not None:
@@ -116,11 +114,13 @@ class Peripherals:
         return nics
 
 
-def _has_id(device: Options, function: PciFunction) -> bool:
+def has_id(device: Options, function: PciFunction) -> bool:
+    """Whether the function has the device's identifier."""
     return device.get("id", "") == function.qdev_id != ""
 
 
-def _has_address(device: Options, function: PciFunction) -> bool:
+def has_address(device: Options, function: PciFunction) -> bool:
+    """Whether the function is where the device was put on the root bus."""
     slot, _, number = device.get("addr", "").partition(".")
     if not re.fullmatch(r"(0[xX])?[0-9a-fA-F]+", slot) or device.get("bus", "pci.0") not in ("pci.0", "pcie.0"):
         return False

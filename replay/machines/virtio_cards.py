@@ -2,7 +2,7 @@
 
 Source: VIRTIO 1.2, 4.1.4 "Virtio Structure PCI Capabilities"; QEMU's ``info pci`` for BARs and their order.
 
-Not modelled: the capabilities of PCI Express, so that those of a device behind a root port are learned; virtio-vga.
+Not modelled: virtio-vga, whose BARs are others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import struct
 from functools import partial
 from typing import Final
 
+from ..devices import pci_capabilities
 from ..devices.pci_config import (
     CAPABILITIES_POINTER,
     COMMAND,
@@ -27,9 +28,11 @@ from ..devices.virtio_pci import MULTIPLIER, VirtioPci
 from ..devices.virtio_pci import registers_for as modern_registers
 from ..devices.virtio_pci_legacy import VirtioPciLegacy
 from ..devices.virtio_pci_legacy import registers_for as legacy_registers
+from ..guest import PciFunction
 from .pci import Function
+from .pci_card_kinds import PMCSR_STATE, CardContext
 from .pci_cards import CARDS, Card
-from .pci_functions import MsixPlace, learn_all
+from .pci_functions import learn_all
 from .peripherals import Peripherals
 from .virtio_context import Context, kind_of
 from .virtio_setups import build
@@ -139,11 +142,11 @@ def find_capability(config: PciConfig, identity: int) -> int | None:
 # Configuration space
 
 
-def build_card(function: Function, place: MsixPlace | None) -> None:
+def build_card(function: Function, context: CardContext) -> None:
     """What QEMU puts into the configuration space of a virtio device."""
-    config, what = function.config, function.what
+    config, what, place = function.config, function.what, context.msix
     has_msix = any(bar.number == 1 and not bar.is_io for bar in what.bars)
-    if function.parent is not None or what.class_code == VGA_CLASS or (has_msix and place is None):
+    if what.class_code == VGA_CLASS or (has_msix and place is None):
         learn_all(config)
         if place is not None:
             function.show_msix(None, *place)
@@ -155,6 +158,9 @@ def build_card(function: Function, place: MsixPlace | None) -> None:
     config.declare(SUBSYSTEM_VENDOR_ID, 2, RED_HAT)
     config.declare(SUBSYSTEM_ID, 2, QEMU_SUBSYSTEM if is_modern_only else type_of(what.device_id))
     bar = _modern_bar(function)
+    if bar is not None and context.is_behind_port:
+        pci_capabilities.add_express(config, 0, pci_capabilities.ENDPOINT, resets=True)
+        pci_capabilities.add_power_management(config, writable=PMCSR_STATE)
     if bar is not None:
         multiplier = _multiplier(function)
         for number, offset, size in STRUCTURES:
@@ -176,5 +182,9 @@ def _add(config: PciConfig, content: bytes) -> int:
     return at
 
 
+def _is_modern(what: PciFunction) -> bool:
+    return any(bar.is_64 for bar in what.bars)
+
+
 for _device_id in (*TRANSITIONAL, *range(FIRST_MODERN + 1, LAST_MODERN + 1)):
-    CARDS[RED_HAT, _device_id] = Card(build_card)
+    CARDS[RED_HAT, _device_id] = Card(complete=build_card, is_express=_is_modern)
