@@ -8,21 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from ..devices.e1000 import E1000, IO_AT, PHY_IDENTITIES
-from ..devices.pci_config import (
-    INTERRUPT_PIN,
-    PROG_IF,
-    REVISION_ID,
-    SUBSYSTEM_ID,
-    SUBSYSTEM_VENDOR_ID,
-)
-from .pci import Function
 from .pci_cards import CARDS, Card
-from .pci_functions import MsixPlace
 from .peripherals import FIRST_MAC, Peripherals
 from .wiring import Wiring
 
 INTEL: Final = 0x8086
-QEMU_SUBSYSTEM: Final = 0x1AF4, 0x1100
 E1000_REVISION: Final = 3
 
 
@@ -45,15 +35,5 @@ def _is_e1000(driver: str) -> bool:
     return driver == "e1000" or driver.startswith("e1000-")
 
 
-def build_e1000(function: Function, place: MsixPlace | None) -> None:
-    """The configuration space of an 8254x: no capabilities."""
-    config = function.config
-    config.declare(REVISION_ID, 1, E1000_REVISION)
-    config.declare(PROG_IF, 1, 0)
-    config.declare(SUBSYSTEM_VENDOR_ID, 2, QEMU_SUBSYSTEM[0])
-    config.declare(SUBSYSTEM_ID, 2, QEMU_SUBSYSTEM[1])
-    config.declare(INTERRUPT_PIN, 1, 1)
-
-
 for _device_id in PHY_IDENTITIES:
-    CARDS[INTEL, _device_id] = Card(build_e1000)
+    CARDS[INTEL, _device_id] = Card(E1000_REVISION)

@@ -73,7 +73,6 @@ class Card(NamedTuple):
 _INTEL, _REDHAT, _QEMU, _REALTEK, _LSI = 0x8086, 0x1B36, 0x1234, 0x10EC, 0x1000
 
 CARDS: Final[dict[tuple[int, int], Card]] = {
-    (_INTEL, 0x100E): Card(revision=3),  # e1000
     (_INTEL, 0x10D3): Card(subsystem=_INTEL, is_express=True, complete=kinds.e1000e),
     (_INTEL, 0x1229): Card(
         2, status=0x0280, bytes=((LATENCY_TIMER, 0x20), (MIN_GNT, 0x08), (MAX_LAT, 0x18))
