@@ -42,28 +42,33 @@ class Drive:
     """Of QEMU's device."""
 
 
-def ata_drives(guest: Guest, units: int, buses: int) -> list[Drive]:
-    """The drives on the machine's own ATA controller of `buses` channels or ports with `units` drives each."""
+def ata_drives(guest: Guest, units: int, buses: int, name: str = "ide") -> list[Drive]:
+    """The drives on an ATA controller of `buses` channels or ports with `units` drives each.
+
+    `name` is what QEMU calls its buses; "ide" are the machine's own, on which drives without a place are.
+    """
     command = CommandLine(guest)
-    drives = [
-        Drive(bus, unit, options.get("media") == "cdrom", _medium(command, options), _cache(options))
-        for bus, unit, options in _placed(command, "ide", units)
-    ]
-    if not command.has("nodefaults") and not command.devices(NO_DEFAULT_CDROM):
+    drives = []
+    if name == "ide":
+        drives = [
+            Drive(bus, unit, options.get("media") == "cdrom", _medium(command, options), _cache(options))
+            for bus, unit, options in _placed(command, "ide", units)
+        ]
         place = divmod(2, units)
-        if place not in {(drive.bus, drive.unit) for drive in drives}:
+        taken_places = {(drive.bus, drive.unit) for drive in drives}
+        has_default = not command.has("nodefaults") and not command.devices(NO_DEFAULT_CDROM)
+        if has_default and place not in taken_places:
             drives.append(Drive(*place, True))
     for device in command.devices(ATA_DEVICES):
         bus = device.get("bus", f"ide.{buses - 1}")  # the bus that was made last comes first
         head, _, number = bus.partition(".")
-        if head != "ide" or not number.isdigit():
+        if head != name or not number.isdigit():
             continue  # on another controller
         taken = {drive.unit for drive in drives if drive.bus == int(number)}
         unit = int(device["unit"]) if device.get("unit", "").isdigit() else int(0 in taken)
         source = command.named(device.get("drive", ""))
-        drives.append(
-            Drive(int(number), unit, ATA_DEVICES[device["driver"]], _medium(command, source), device | _cache(source))
-        )
+        is_cd = ATA_DEVICES[device["driver"]]
+        drives.append(Drive(int(number), unit, is_cd, _medium(command, source), device | _cache(source)))
     return drives
 
 

@@ -35,6 +35,7 @@ PARTS: Final[tuple[Part, ...]] = (
     virtio.add_virtio_mmio,
     virtio_cards.add_virtio_pci,
     storage.add_ata,
+    storage.add_ahci,
     nics.add_e1000,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""

@@ -1,4 +1,4 @@
-"""ATA channels with their bus masters, and the drives on them.
+"""ATA channels with their bus masters, AHCI controllers, and the drives on them.
 
 Source: IBM PC AT Technical Reference for the ports and interrupts; Intel 82371SB (PIIX3) for the bus master.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..devices.ahci import PAIR, Ahci
 from ..devices.ata_channel import AtaChannel
 from ..devices.ata_identify import Identity
 from ..devices.medium import Medium
@@ -22,6 +23,9 @@ UNITS: Final = 2
 """Drives of a channel."""
 INTEL, PIIX_IDE = 0x8086, (0x7010, 0x7111)
 BUS_MASTER_BAR, BUS_MASTER_SIZE = 4, 8
+ICH9_AHCI: Final = 0x2922
+CHIPSET_AHCI: Final = "00:1f.2"
+AHCI_BAR, PAIR_BAR, AHCI_PORTS = 5, 4, 6
 
 
 def add_ata(wiring: Wiring) -> None:
@@ -44,6 +48,19 @@ def add_ata(wiring: Wiring) -> None:
         for function in functions:
             master = board.add(f"bmide{number}", PiixBusMaster(channel))
             function.show(BUS_MASTER_BAR, master, first=BUS_MASTER_SIZE * number, size=BUS_MASTER_SIZE)
+
+
+def add_ahci(wiring: Wiring) -> None:
+    """AHCI controllers: the chipset's, whose ports QEMU names "ide", and cards, which have names of the user's."""
+    for function in wiring.pci.find(INTEL, ICH9_AHCI):
+        name = "ide" if function.name == CHIPSET_AHCI and wiring.guest.machine == "q35" else function.what.qdev_id
+        own = ata_drives(wiring.guest, 1, AHCI_PORTS, name)
+        kinds = {drive.bus: drive.is_cd for drive in own}
+        ahci = wiring.board.add(
+            f"ahci@{function.name}", Ahci(function.intx, [kinds.get(port) for port in range(AHCI_PORTS)])
+        )
+        function.show(AHCI_BAR, ahci)
+        function.show(PAIR_BAR, ahci, at=PAIR)
 
 
 def _configured(drive: Drive | None, number: int) -> tuple[Medium | None, Identity]:

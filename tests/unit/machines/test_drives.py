@@ -72,6 +72,12 @@ def test_devices_name_their_bus_or_get_the_last_one() -> None:
     assert ata("-device", "ide-hd,bus=ahci0.0") == []
 
 
+def test_other_controllers_have_buses_of_other_names() -> None:
+    command = guest("-hda", "zeros.img", "-device", "ide-cd,bus=card.3", nodefaults=False)
+    assert places(ata_drives(command, 1, 6, "card")) == [(3, 0, True)]
+    assert ata_drives(command, 1, 6, "") == []
+
+
 def test_devices_keep_their_properties_also_in_json() -> None:
     (drive,) = ata("-device", json.dumps({"driver": "ide-hd", "bus": "ide.0", "unit": 1, "serial": "S"}))
     assert (drive.bus, drive.unit, drive.properties["serial"]) == (0, 1, "S")

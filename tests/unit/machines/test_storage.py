@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from vmdev.replay.bus import PioAddress
+from vmdev.replay.devices.ahci import Ahci
 from vmdev.replay.devices.ata_channel import AtaChannel
 from vmdev.replay.devices.piix_bmdma import PiixBusMaster
 from vmdev.replay.guest import Guest, PciFunction, Region
@@ -76,3 +77,19 @@ def test_an_empty_cd_drive_is_there_without_a_medium() -> None:
     made = board("-device", "ide-cd,bus=ide.0")
     assert channel(made, 0)["unit0_medium_sectors"] == 0
     assert read(made, 0x1F5) == 0xEB
+
+
+def test_ahci_controllers_get_the_drives_of_their_names() -> None:
+    """q35's own has QEMU's name for the machine's buses; a card has the user's."""
+    command = ("-hda", "a", "-cdrom", "b", "-device", "ahci,id=card", "-device", "ide-hd,bus=card.1,drive=x")
+    functions = (PciFunction(0, 0x1F, 2, 0x8086, 0x2922, 0x0106), PciFunction(0, 3, 0, 0x8086, 0x2922, 0x0106, "card"))
+    regions = (Region("pio", 0xCF8, 0xCFB, "pci-conf-idx"), Region("pio", 0xCFC, 0xCFF, "pci-conf-data"))
+    meta = {"command": json.dumps(["qemu", "-nodefaults", *command]), "images": "[]"}
+    made = build(Guest("q35", regions=regions, functions=functions, meta=meta))
+    present = {}
+    for name in ("ahci@00:1f.2", "ahci@00:03.0"):
+        ahci = made.devices[name]
+        assert isinstance(ahci, Ahci)
+        present[name] = [ahci.read(0x128 + 0x80 * port, 4) == 0x113 for port in range(6)]
+    assert present["ahci@00:1f.2"] == [True, False, True, False, False, False]
+    assert present["ahci@00:03.0"] == [False, True, False, False, False, False]
