@@ -7,8 +7,9 @@ differs from the recorded value is looked at closely, by the judge (`judge.py`).
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from operator import length_hint
 from types import TracebackType
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 PROGRESS_STEP: Final = 1 << 12
 """Exits between two calls of a progress function, at least."""
+
+COLLECTION_STEP: Final = 50_000
+"""Objects made, less those gone, between two collections of cyclic garbage."""
 
 _WATCHED_NS: Final = 1_000_000_000
 """Timers that bring the guest's time on by this much, in ns, within the watchdog's patience are not taken to hang."""
@@ -174,7 +178,7 @@ class Replayer:
         """
         agenda = self._agenda()
         unreported = 0
-        with Watchdog(self._position, self._patience_s, self._despair):
+        with _rare_collections(), Watchdog(self._position, self._patience_s, self._despair):
             for first, rows in self._trace.accesses():
                 start = 0
                 for seq, action in agenda.due(first, rows):
@@ -513,6 +517,17 @@ class Replayer:
                 excluded=excluded_reads + excluded_writes,
             )
         )
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let Python look for cyclic garbage less often: a replay makes a callable for each site, and keeps all of them."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECTION_STEP, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _watch_all(

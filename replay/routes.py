@@ -52,10 +52,20 @@ class Target(NamedTuple):
 class Claim:
     """A range of a bus as one vCPU sees it."""
 
-    __slots__ = ("device", "shift", "sites", "watched")
+    __slots__ = ("device", "end", "first", "is_plain", "shift", "sites", "space", "vcpu", "watched")
 
-    def __init__(self, device: object, shift: int, watched: Watched) -> None:
-        self.device = device
+    def __init__(
+        self, device: object, first: int, end: int, space: int, vcpu: int, shift: int, watched: Watched
+    ) -> None:
+        self.first = first
+        self.end = end
+        """The address after its last one."""
+        self.space = space
+        """`MMIO` or 0."""
+        self.vcpu = vcpu
+        self.is_plain = False
+        """Whether accesses go to a model, and all to what it gives for them."""
+        self.device: Any = device
         """Who answers; for a `Window` the model behind it."""
         self.shift = shift
         """What to add to an address to get the offset in the device's register space."""
@@ -101,6 +111,8 @@ class Routes:
         self._entries = self._registered()
         self._claims_of: dict[tuple[int, int], Claim] = {}
         """By id of a bus's entry, and vCPU."""
+        self._last: Claim | None = None
+        """That of the site that was looked up last: the next one is often beside it."""
         self._nobodys: dict[tuple[bool, int], list[int]] = {}
         """The sites where nobody is, by space and page."""
         self.is_selected: Sequence[bool] | None = None
@@ -121,18 +133,32 @@ class Routes:
         """
         address, kind, vcpu, _ = self._sites[number]
         size = kind & SIZE
-        io = self._io
-        entry: _Entry | None = (io.mmio_bus.lookup if kind & MMIO else io.pio_bus.lookup)(address, size)
-        if entry is None:
-            self._claims[number] = None
-            self.writers[number] = _drop
-            self._nobodys.setdefault((kind & MMIO > 0, address >> _PAGE_BITS), []).append(number)
-            return
-        claim = self._claims_of.get((id(entry), vcpu))
-        if claim is None:
-            claim = self._claim(entry, vcpu, number)
+        claim = self._last
+        if (
+            claim is None
+            or not claim.first <= address <= claim.end - size
+            or claim.space != kind & MMIO
+            or claim.vcpu != vcpu
+        ):
+            io = self._io
+            entry: _Entry | None = (io.mmio_bus.lookup if kind & MMIO else io.pio_bus.lookup)(address, size)
+            if entry is None:
+                self._claims[number] = None
+                self.writers[number] = _drop
+                self._nobodys.setdefault((kind & MMIO > 0, address >> _PAGE_BITS), []).append(number)
+                return
+            claim = self._claims_of.get((id(entry), vcpu))
+            if claim is None:
+                claim = self._claim(entry, number)
+            self._last = claim
         claim.sites.append(number)
         self._claims[number] = claim
+        if claim.is_plain:
+            if kind & WRITE:
+                self.writers[number] = claim.device.writer(address + claim.shift, size)
+            else:
+                self.readers[number] = claim.device.reader(address + claim.shift, size)
+            return
         device, watched = claim.device, claim.watched
         access: Any
         if watched.retired is not None:
@@ -155,6 +181,7 @@ class Routes:
         self._guarded.add(watched)
         for claim in self._claims_of.values():
             if claim.watched is watched:
+                claim.is_plain = False
                 self._forget(claim.sites)
                 claim.sites.clear()
 
@@ -193,20 +220,23 @@ class Routes:
 
     # Who is where
 
-    def _claim(self, entry: _Entry, vcpu: int, number: int) -> Claim:
+    def _claim(self, entry: _Entry, number: int) -> Claim:
         """A new claim, that of site `number`."""
         bus_range, device = entry
-        shift = -bus_range.base.value
+        _, kind, vcpu, _ = self._sites[number]
+        first = bus_range.base.value
+        shift = -first
         if isinstance(device, Window) and isinstance(device.device, Device):
             shift += device.at
             device = device.device
-        claim = Claim(device, shift, self._watch(device))
+        claim = Claim(device, first, first + bus_range.size, kind & MMIO, vcpu, shift, self._watch(device))
         self._claims[number] = self._claims_of[id(entry), vcpu] = claim
         if isinstance(device, Device):
             seen = device.seen_by(vcpu)
             if seen is not device:
                 claim.device = seen
                 claim.watched = self._watch(seen)
+            claim.is_plain = not claim.watched.observes and claim.watched not in self._guarded
         return claim
 
     def _resolve(self, address: int, kind: int) -> Route:
@@ -225,6 +255,7 @@ class Routes:
     def _changed(self) -> None:
         before, now = self._entries, self._registered()
         self._entries = now
+        self._last = None
         gone = before.keys() - now.keys()
         if gone:
             for key in [key for key in self._claims_of if key[0] in gone]:

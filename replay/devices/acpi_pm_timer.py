@@ -14,10 +14,10 @@ offset is the counter's lowest byte, a word at an even offset its low word; any 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Self
 
-from ..clock import Clock, ticks
+from ..clock import NANOSECONDS_PER_SECOND, Clock, ticks
 from ..device import Device
 from ..registers import Field, Register, RegisterMap
 
@@ -51,6 +51,13 @@ class AcpiPmTimer(Device):
 
     def reset(self) -> None:
         """See `Device.reset`. The counter runs on."""
+
+    def reader(self, offset: int, size: int) -> Callable[[], int]:
+        """See `Device.reader`. All of the register is what guests read, millions of times."""
+        return super().reader(offset, size) if offset or size != 4 else self._read_all
+
+    def _read_all(self) -> int:
+        return self._clock.now_ns * FREQUENCY_HZ // NANOSECONDS_PER_SECOND & TMR_VAL
 
     def read(self, offset: int, size: int) -> int:
         """See `Device.read`."""

@@ -404,6 +404,12 @@ class I8259Pair(Device):
             chip.special_mask = bool(value & OCW3_SMM)
 
     def _drive(self, chip: _Chip, level: int, high: bool) -> None:
+        if len(self._possible) == 1 and not self._master.output:  # the usual case, in short: there is no doubt
+            (count,) = self._possible.values()
+            chip.drive(level, high)
+            self._possible = {self._save(): count}
+            self.intr.set(self._master.output)
+            return
         self._spread()
         self._apply(partial(chip.drive, level, high))
 

@@ -75,6 +75,10 @@ _COLUMNS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
 
 _SIZES: Final = frozenset({1, 2, 4, 8})
 
+_KINDS: Final = frozenset(
+    kind for kind in range(KIND_SIZE | KIND_MMIO | KIND_WRITE | KIND_STRING) if kind & KIND_SIZE in _SIZES
+)
+
 # A row that is no access (a site that does not exist, a value that is no integer) is left out and so leaves a gap,
 # which costs nothing to notice. NULL, text and blobs fail these comparisons, too.
 _SOUND: Final = (
@@ -93,13 +97,6 @@ _EXITS_IN_ORDER: Final = f"{_EXITS} ORDER BY first, seq"
 # What a replay needs, and no more: a column less is a sixth of the time. Values below 0, which are of 64 bits and rare,
 # are left out and so leave a gap.
 _ACCESSES: Final = _EXITS_IN_ORDER.replace("seq, t_ns", "t_ns", 1).replace("value <=", "value BETWEEN 0 AND", 1)
-
-# As with exits, a row that can be no site leaves a gap.
-_PACKED_SITES: Final = (
-    "SELECT address, kind, vcpu, region FROM site_packed WHERE kind BETWEEN 1 AND "
-    f"{KIND_SIZE | KIND_MMIO | KIND_WRITE | KIND_STRING} AND kind & {KIND_SIZE} IN (1, 2, 4, 8) "
-    "AND address <= 9223372036854775807 AND vcpu <= 9223372036854775807 ORDER BY id"
-)
 
 _UNSOUND_EPOCH: Final = (
     "SELECT first, last, t_ns, (SELECT min(first) FROM epoch WHERE first > one.first) AS next FROM epoch AS one "
@@ -213,12 +210,21 @@ class TraceReader:
     def packed_sites(self) -> list[PackedSite]:
         """As `sites`, but of each only what tells where its accesses go: a boot can have ten thousands."""
         with opening.translated(self.path, "in site_packed"):
-            rows: list[PackedSite] = self._connection.execute(_PACKED_SITES).fetchall()
+            rows: list[PackedSite] = self._connection.execute(
+                "SELECT address, kind, vcpu, region FROM site_packed ORDER BY id"
+            ).fetchall()
             first, last = self._connection.execute("SELECT min(id), max(id) FROM site_packed").fetchone()
-        if rows and (first, last) != (0, len(rows) - 1):
+        if not rows:
+            return rows
+        addresses, kinds, vcpus, _ = zip(*rows, strict=True)
+        if (
+            (first, last) != (0, len(rows) - 1)
+            or not {*map(type, addresses), *map(type, vcpus)} <= {int}
+            or not set(kinds) <= _KINDS
+        ):
             assert self.sites  # finds the one that is missing or damaged, and says so
-            raise self._corrupt(f"there are {len(rows)} sites, but they are numbered {first} to {last}")
-        if any(address < 0 for address, _, _, _ in rows):
+            raise self._corrupt(f"one of the {len(rows)} sites from {first} to {last} is missing or damaged")
+        if min(addresses) < 0:
             rows = [(address & U64_MASK, kind, vcpu, region) for address, kind, vcpu, region in rows]
         return rows
 
