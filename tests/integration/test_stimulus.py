@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -188,3 +189,18 @@ def test_serial_input_needs_a_serial_port(vmdev: Vmdev, tmp_path: Path) -> None:
     done = vmdev("record", "-o", tmp_path / "t.db", "--serial-input", tmp_path / "keys", "--", *GUEST)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("Error: --serial-input: -nodefaults leaves the guest without")
+
+
+@pytest.mark.parametrize(("fifo", "delay"), [(True, 0), (False, 0), (False, 2000), (True, 2000)])
+def test_replay_takes_serial_input_from_the_events_and_assumes_nothing(
+    vmdev: Vmdev, tmp_path: Path, fifo: bool, delay: int
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_bytes(b"Hello, serial port! \x00\x01\x7f.")
+    trace = tmp_path / "t.db"
+    record_echo(vmdev, trace, firmware(tmp_path, fifo=fifo, delay=delay), "--serial-input", f"{keys}@2ms")
+    done = vmdev("replay", trace, "--device", "com1", "--format", "json")
+    assert done.returncode == 0, done.stdout
+    totals = json.loads(done.stdout)["totals"]
+    assert (totals["assumed"], totals["learned"], totals["diverged"]) == (0, 0, 0)
+    assert totals["matched"] > len(keys.read_bytes())

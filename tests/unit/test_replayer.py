@@ -17,14 +17,17 @@ from vmdev.replay import replayer as replayer_module
 from vmdev.replay.bus import PioAddress, PioRange
 from vmdev.replay.clock import Clock
 from vmdev.replay.context import CONTEXT_LENGTH
+from vmdev.replay.contracts import Contract
 from vmdev.replay.device import UNMODELLED, Device, Unknown
-from vmdev.replay.errors import NothingComparedError, TraceCorruptError, UnknownMachineError
+from vmdev.replay.errors import ContractError, NothingComparedError, TraceCorruptError, UnknownMachineError
+from vmdev.replay.ledger import Known
 from vmdev.replay.machines.board import Board
 from vmdev.replay.registers import Register, RegisterMap, bit
 from vmdev.replay.replayer import Replayer
+from vmdev.replay.selection import AddressRange, Selection
 from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.trace.writer import TraceWriter
-from vmdev.replay.verdict import Access, DeviceVerdict, FieldDifference, Instruction, Tally, Verdict
+from vmdev.replay.verdict import Access, DeviceVerdict, FieldDifference, FieldPair, Instruction, Tally, Verdict
 
 BASE = 0x300
 ALL_ONES_64 = (1 << 64) - 1
@@ -859,6 +862,436 @@ def test_devices_that_were_not_asked_for_still_learn(script: Script) -> None:
 def test_an_unknown_device_is_an_error_that_lists_the_known_ones(script: Script) -> None:
     with pytest.raises(UnknownMachineError, match="toy has no device 'c'; its devices: a, b"):
         script.replay(board_of(Toy(), Toy()), devices=["a", "c"])
+
+
+# Which exits are judged
+
+
+def judged_seqs(script: Script, **selection: Any) -> list[int]:
+    """Which of ten wrong reads, of two devices in turn at times of 1000 ns each, are judged."""
+    for number in range(10):
+        script.read(BASE + 0x10 * (number % 2), 1)
+    verdict = script.replay(board_of(Toy(), Toy()), selection=Selection(**selection))
+    totals = verdict.totals
+    assert totals.outcomes == totals.exits == 10
+    assert totals.diverged + totals.excluded == 10
+    return [divergence.seq for divergence in verdict.divergences]
+
+
+def test_a_range_of_seqs_is_inclusive(script: Script) -> None:
+    assert judged_seqs(script, seqs=(3, 5)) == [3, 4, 5]
+
+
+def test_a_range_of_seqs_can_be_open(script: Script) -> None:
+    assert judged_seqs(script, seqs=(8, None)) == [8, 9]
+
+
+def test_a_range_of_times_is_inclusive(script: Script) -> None:
+    assert judged_seqs(script, times_ns=(2_500, 5_000)) == [2, 3, 4]
+
+
+def test_bounds_of_time_and_seq_add_up(script: Script) -> None:
+    assert judged_seqs(script, times_ns=(2_500, None), seqs=(4, 6)) == [4, 5, 6]
+
+
+def test_only_accesses_that_touch_an_address_are_judged(script: Script) -> None:
+    assert judged_seqs(script, addresses=(AddressRange("pio", BASE + 0x10, BASE + 0x1F),)) == [1, 3, 5, 7, 9]
+    assert AddressRange("", BASE, BASE).holds("mmio", BASE - 1, 2)
+    assert not AddressRange("pio", BASE, BASE).holds("mmio", BASE, 1)
+
+
+def test_until_divergence_ends_at_the_first_root(script: Script) -> None:
+    script.read(BASE, 0)
+    assert judged_seqs_after_one(script) == [1]
+
+
+def judged_seqs_after_one(script: Script) -> list[int]:
+    for _ in range(5):
+        script.read(BASE, 1)
+    toy = Toy()
+    verdict = script.replay(board_of(toy), selection=Selection(until_divergence=True))
+    totals = verdict.totals
+    assert (totals.matched, totals.diverged, totals.excluded, totals.exits) == (1, 1, 4, 6)
+    return [divergence.seq for divergence in verdict.divergences]
+
+
+def test_until_divergence_ends_at_a_fault_in_a_timer_before_the_access(script: Script) -> None:
+    board = Board("toy")
+    ticker = board.add("a", Ticker(board.clock, fail), pio=[(BASE, 8)])
+    ticker.timer.arm(1500)
+    for t_ns in (1000, 2000, 3000):
+        script.read(BASE, 0, t_ns=t_ns)
+    totals = script.replay(board, selection=Selection(until_divergence=True)).totals
+    assert (totals.matched, totals.excluded, totals.roots) == (1, 2, 1)
+
+
+def test_what_comes_before_the_judged_exits_still_teaches(script: Script) -> None:
+    nvram = Nvram()
+    for value in (0x42, 0x42, 0x43):
+        script.read(BASE, value)
+    verdict = script.replay(board_of(nvram), selection=Selection(seqs=(1, None)))
+    totals = verdict.totals
+    assert (totals.learned, totals.excluded, totals.matched, totals.diverged) == (0, 1, 1, 1)
+
+
+def test_divergences_before_the_judged_exits_are_no_roots_of_later_ones(script: Script) -> None:
+    for _ in range(3):
+        script.read(BASE, 1)
+    verdict = script.replay(board_of(Toy()), selection=Selection(seqs=(1, None)))
+    assert [(d.seq, d.kind) for d in verdict.divergences] == [(1, "root"), (2, "consequence")]
+
+
+def test_unclaimed_accesses_outside_the_selection_are_excluded(script: Script) -> None:
+    script.read(0x500, 1)
+    script.read(BASE, 0)
+    script.read(0x500, 1)
+    totals = script.replay(board_of(Toy()), selection=Selection(seqs=(1, None))).totals
+    assert (totals.unclaimed_reads, totals.excluded, totals.matched) == (1, 1, 1)
+
+
+def test_the_selection_is_told_in_words(script: Script) -> None:
+    script.read(BASE, 0)
+    selection = Selection((), (AddressRange("pio", BASE, BASE),), (0, None), (None, 9_000), until_divergence=True)
+    assert script.replay(board_of(Toy()), selection=selection).selection == (
+        "accesses that touch pio:0x300-0x300", "seq 0:", "time :9000 ns", "up to the first root divergence",
+    )  # fmt: skip
+
+
+# Contracts and known divergences
+
+
+def test_a_contract_excuses_and_is_counted(script: Script) -> None:
+    class Excused(Toy):
+        contracts = (Contract("STAT", "mask", "it flickers", bits=0x81),)
+
+    script.read(BASE + 1, 0x81)
+    script.read(BASE + 1, 0x80)
+    script.read(BASE + 1, 0x00)
+    script.read(BASE + 1, 0x02)
+    verdict = script.replay(board_of(Excused()))
+    totals = verdict.totals
+    assert (totals.masked, totals.matched, totals.diverged, totals.agreement) == (2, 1, 1, 0.75)
+    (use,) = verdict.contracts
+    assert (use.device, use.register, use.rule, use.covers) == ("a", "STAT", "mask", 0x81)
+    assert (use.reads, use.bits, use.reason) == (2, 3, "it flickers")
+
+
+def test_a_difference_beyond_a_contract_names_what_is_beyond(script: Script) -> None:
+    script.read(BASE + 1, 0x81)
+    contracts = {"a": [Contract("STAT", "mask", "it flickers", field="READY")]}
+    verdict = script.replay(board_of(Toy()), contracts=contracts)
+    (divergence,) = verdict.divergences
+    assert [field.name for field in divergence.fields] == ["ERROR"]
+    assert (divergence.hw, divergence.model) == (0x81, 0)
+    assert verdict.contracts[0].reads == 0
+
+
+def test_a_monotone_contract_sees_reads_that_agree(script: Script) -> None:
+    answers = iter([10, 20, 15])
+    for value in (10, 21, 22):
+        script.read(BASE + 4, value, size=4)
+    contracts = {"a": [Contract("COUNT", "monotone", "host clock")]}
+    verdict = script.replay(board_of(WideToy(lambda offset, size: next(answers))), contracts=contracts)
+    totals = verdict.totals
+    assert (totals.matched, totals.masked, totals.diverged) == (1, 1, 1)
+    assert verdict.divergences[0].seq == 2
+
+
+def test_a_contract_is_asked_before_the_model_assumes(script: Script) -> None:
+    toy = Toy()
+    toy.excuse = fail
+    script.read(BASE + 1, 0x80)
+    totals = script.replay(board_of(toy), contracts={"a": [Contract("STAT", "mask", "r")]}).totals
+    assert (totals.masked, totals.diverged) == (1, 0)
+
+
+def test_a_contract_of_an_unknown_device_is_an_error(script: Script) -> None:
+    with pytest.raises(ContractError, match="there is no device 'x' for a contract; devices: a"):
+        script.replay(board_of(Toy()), contracts={"x": [Contract("STAT", "mask", "r")]})
+
+
+def test_a_known_divergence_does_not_fail(script: Script) -> None:
+    script.read(BASE + 1, 0x80)
+    script.read(BASE + 1, 0x00)
+    verdict = script.replay(board_of(Toy()), known=[Known("a", "STAT", "late", 0x80, "link")])
+    totals = verdict.totals
+    assert (totals.known, totals.matched, totals.diverged, totals.roots) == (1, 1, 0, 0)
+    assert verdict.agrees
+    (use,) = verdict.known
+    assert (use.reads, use.first_seq, use.last_seq, use.stale, use.link) == (1, 0, 0, False, "link")
+
+
+def test_a_known_divergence_is_no_root_of_others(script: Script) -> None:
+    script.read(BASE + 1, 0x80)
+    script.read(BASE + 1, 0x01)
+    verdict = script.replay(board_of(Toy()), known=[Known("a", "STAT", "late", 0x80)])
+    assert [(d.seq, d.kind) for d in verdict.divergences] == [(1, "root")]
+
+
+def test_a_known_divergence_that_does_not_occur_fails(script: Script) -> None:
+    script.read(BASE + 1, 0x00)
+    verdict = script.replay(board_of(Toy()), known=[Known("a", "STAT", "late", 0x80)])
+    assert [use.stale for use in verdict.known] == [True]
+    assert not verdict.agrees
+
+
+@pytest.mark.parametrize("selection", [Selection(("b",)), Selection(seqs=(0, None)), Selection(until_divergence=True)])
+def test_what_was_not_judged_is_not_stale(script: Script, selection: Selection) -> None:
+    script.read(BASE + 1, 0x00)
+    script.read(BASE + 0x11, 0x00)
+    verdict = script.replay(board_of(Toy(), Toy()), known=[Known("a", "STAT", "late", 0x80)], selection=selection)
+    assert verdict.agrees
+
+
+def test_strict_fails_where_nothing_answers(script: Script) -> None:
+    script.read(BASE, 0)
+    script.read(0x500, 1)
+    script.read(BASE + 1, 1)
+    script.write(0x500, 1)
+    verdict = script.replay(board_of(Toy(lambda offset, size: UNMODELLED if offset else 0)), strict=True)
+    assert (verdict.unanswered, verdict.agrees) == (2, False)
+
+
+# Roots and consequences in the whole
+
+
+class Parts(Toy):
+    """Registers of which one is independent of the others."""
+
+    registers = RegisterMap(
+        Register("CTRL", "Control", 0, "rw"),
+        Register("STAT", "Status", 1, "r", reset=0x60),
+        Register("SCR", "Scratch", 2, "rw", part="scratch"),
+        Register("TICK", "Counter", 3, "r", hz=1_000_000),
+    )
+
+
+def test_an_independent_register_is_a_root_of_its_own(script: Script) -> None:
+    for offset in (0, 1, 2, 0):
+        script.read(BASE + offset, 1)
+    verdict = script.replay(board_of(Parts()))
+    assert [(d.register, d.kind, d.root_seq) for d in verdict.divergences] == [
+        ("CTRL", "root", None), ("STAT", "consequence", 0), ("SCR", "root", None), ("CTRL", "consequence", 0),
+    ]  # fmt: skip
+
+
+def test_reprogramming_ends_suspicion(script: Script) -> None:
+    script.write(BASE, 9)  # a site that is known before the device is suspect
+    script.read(BASE, 1)
+    script.read(BASE + 1, 1)
+    script.write(BASE, 9)
+    script.read(BASE + 3, 1)
+    script.write(BASE, 9, pc=1)  # and one that is not
+    script.read(BASE, 1)
+    parts = Parts()
+    verdict = script.replay(board_of(parts))
+    assert [(d.register, d.kind) for d in verdict.divergences] == [
+        ("CTRL", "root"), ("STAT", "consequence"), ("TICK", "root"), ("CTRL", "consequence"),
+    ]  # fmt: skip
+    assert parts.writes == [(0, 1, 9)] * 3
+
+
+def test_equal_consequences_are_folded(script: Script) -> None:
+    for value in (1, 2, 1, 3):
+        script.read(BASE, value)
+    script.read(BASE + 1, 1)
+    verdict = script.replay(board_of(Parts()))
+    assert [
+        (f.register, f.cause, f.count, f.bits, f.first_seq, f.last_seq, f.root_seq, f.last_t_ns) for f in verdict.folds
+    ] == [("CTRL", "value", 3, 3, 1, 3, 0, 4_000), ("STAT", "value", 1, 1, 4, 4, 0, 5_000)]
+
+
+def test_a_root_tells_its_class(script: Script) -> None:
+    script.read(BASE + 3, 0x12)
+    (divergence,) = script.replay(board_of(Parts(constant(0x10)))).divergences
+    assert divergence.cause_class == "time"
+    assert divergence.explanation == "off by 2 ticks of 1,000,000 Hz, 2 µs; the model is behind"
+
+
+def test_a_register_that_nothing_has_written_shows_the_configuration(script: Script) -> None:
+    script.read(BASE + 1, 0x62)
+    (divergence,) = script.replay(board_of(Parts(constant(0x60)))).divergences
+    assert divergence.cause_class == "configuration"
+    assert "the guest has not written it" in divergence.explanation
+
+
+def test_a_root_shows_all_fields_side_by_side(script: Script) -> None:
+    script.read(BASE + 1, 0x80)
+    (divergence,) = script.replay(board_of(Toy(constant(0x81)))).divergences
+    assert divergence.side_by_side == (
+        FieldPair("READY", "1", "1", False), FieldPair("ERROR", "0 (fine)", "1 (broken)", True),
+    )  # fmt: skip
+
+
+class Banked(Toy):
+    """A model whose bank is what was written to offset 1, and that can be made afresh."""
+
+    @classmethod
+    def alone(cls, clock: Clock) -> Banked:
+        return cls()
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        super().write(offset, size, value)
+        if offset == 1:
+            self.bank_name = "divisor" if value & 0x80 else "data"
+
+
+def test_context_has_the_bank_as_it_was_then(script: Script) -> None:
+    for offset, value in ((1, 0x80), (0, 0x0C), (1, 0x00), (0, 0x41)):
+        script.write(BASE + offset, value)
+    script.read(BASE + 1, 0x80)
+    (divergence,) = script.replay(board_of(Banked())).divergences
+    assert [access.register for access in divergence.context] == ["CTRL", "DIV", "CTRL", "DATA"]
+
+
+def test_context_does_not_guess_a_bank_that_was_set_too_long_ago(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge_module, "WARM_UP", 0)
+    script.write(BASE + 1, 0x80)
+    for _ in range(20):
+        script.write(BASE, 0x0C)
+    script.read(BASE, 1)
+    (divergence,) = script.replay(board_of(Banked())).divergences
+    assert divergence.register == "DIV"
+    assert {access.register for access in divergence.context} == {None}
+
+
+def test_context_decodes_values(script: Script) -> None:
+    script.read(BASE + 1, 0x80, insn=b"\xec")
+    script.read(BASE + 1, 0x81)
+    (divergence,) = script.replay(board_of(Toy(constant(0x80)))).divergences
+    (access,) = divergence.context
+    assert (access.register, access.decoded) == ("STAT", "READY")
+    assert access.instruction is not None
+    assert access.instruction.code == b"\xec"
+
+
+# Input that the trace tells of
+
+
+def test_input_comes_before_the_exit_of_its_seq(script: Script) -> None:
+    toy = Toy()
+    board = board_of(toy)
+    seen: list[tuple[str, int]] = []
+    board.inputs["serial-input"] = ("a", lambda detail: seen.append((detail, board.clock.now_ns)))
+    toy.answer = lambda offset, size: len(seen)
+    script.read(BASE, 0)
+    script.writer.add_event("serial-input", t_ns=1_500, vcpu=0, detail="serial0 41")
+    script.writer.add_event("serial-input", t_ns=1_600, vcpu=0, detail="serial0 42")
+    script.read(BASE, 2)
+    assert script.replay(board).totals.matched == 2
+    assert seen == [("serial0 41", 1_500), ("serial0 42", 1_600)]
+
+
+def test_a_model_that_fails_at_its_input_is_a_fault(script: Script) -> None:
+    board = board_of(Toy())
+    board.inputs["serial-input"] = ("a", fail)
+    script.read(BASE, 0)
+    script.writer.add_event("serial-input", t_ns=1_500, vcpu=0, detail="serial0 41")
+    script.read(BASE, 0)
+    verdict = script.replay(board)
+    assert [(d.device, d.cause, d.seq) for d in verdict.divergences] == [("a", "fault", 1)]
+
+
+# Models that hang
+
+
+class Hanging(Toy):
+    """It hangs where it is told to."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+        self.calls = 0
+
+    def hang_at(self, where: str) -> None:
+        if where == self.where:
+            self.calls += 1
+            while True:
+                pass
+
+    def read(self, offset: int, size: int) -> int:
+        self.hang_at(f"read {offset}")
+        return 0
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        self.hang_at("write")
+
+    def reset(self) -> None:
+        self.hang_at("reset")
+
+    def state(self) -> Mapping[str, int]:
+        self.hang_at("state")
+        return {}
+
+    def assume(self, offset: int, size: int, hw: int, model: int) -> bool:
+        self.hang_at("assume")
+        return False
+
+
+@pytest.mark.parametrize("where", ["read 1", "write", "reset", "assume"])
+def test_a_model_that_hangs_is_ended_and_the_rest_is_replayed(script: Script, where: str) -> None:
+    hanging, other = Hanging(where), Toy()
+    script.write(BASE, 0)
+    script.read(BASE + 1, 0)
+    script.read(BASE, 7)
+    script.reset()
+    script.read(BASE + 0x10, 0)
+    verdict = script.replay(board_of(hanging, other), patience_s=0.2)
+    fault = next(divergence for divergence in verdict.divergences if divergence.cause == "fault")
+    assert (fault.device, fault.kind) == ("a", "root")
+    assert "did not come back in time" in fault.detail
+    assert "while True" in fault.detail
+    assert device_of(verdict, "b").tally.matched == 1
+    assert hanging.calls == 1
+
+
+def test_a_model_that_hangs_is_not_called_again(script: Script) -> None:
+    hanging = Hanging("read 0")
+    for _ in range(3):
+        script.read(BASE, 0)
+    script.write(BASE, 0)
+    script.read(BASE + 0x10, 0)
+    verdict = script.replay(board_of(hanging, Toy()), patience_s=0.2)
+    assert hanging.calls == 1
+    tally = device_of(verdict).tally
+    assert (tally.roots, tally.consequences, tally.diverged) == (1, 3, 4)
+
+
+def test_a_model_whose_state_hangs_still_diverges(script: Script) -> None:
+    script.read(BASE, 1)
+    (divergence,) = script.replay(board_of(Hanging("state")), patience_s=0.2).divergences
+    assert (divergence.cause, divergence.state) == ("value", {})
+
+
+def test_a_timer_that_creeps_is_ended(script: Script) -> None:
+    board = Board("toy")
+    ticker = board.add("a", Ticker(board.clock, lambda self: self.timer.arm(self.clock.now_ns + 1)), pio=[(BASE, 8)])
+    ticker.timer.arm(500)
+    script.read(BASE, 0, t_ns=10**12)
+    verdict = script.replay(board, patience_s=0.2)
+    assert [(d.address, d.cause, d.kind) for d in verdict.divergences] == [
+        (None, "fault", "root"), (BASE, "fault", "consequence"),
+    ]  # fmt: skip
+
+
+def test_a_model_that_cannot_be_ended_is_given_up(script: Script) -> None:
+    said: list[str] = []
+
+    class Stubborn(Toy):
+        def read(self, offset: int, size: int) -> int:
+            while not said:
+                try:
+                    while not said:
+                        pass
+                except Exception:
+                    pass
+            return 0
+
+    script.read(BASE, 0)
+    script.replay(board_of(Stubborn()), patience_s=0.1, give_up=said.append)
+    assert said == ["a model hangs and cannot be ended, at exit 0 of a"]
 
 
 # The whole
