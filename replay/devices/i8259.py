@@ -26,7 +26,7 @@ state that is possible after the accesses so far, and performs each access in al
 A request at an input that no model drives (its device is not on the board) is outside input as well: it is assumed
 when IRR or ISR shows it.
 Of these states the one with the fewest acknowledges drives `intr` and is what `state` shows.
-A recording with interrupt events calls `acknowledge` for each. From the first such call on, nothing is inferred.
+A recording with interrupt events calls `acknowledge` for each, and says so before; then nothing is inferred.
 """
 
 from __future__ import annotations
@@ -176,6 +176,10 @@ class I8259Pair(Device):
             self.intr.set(self._master.output)
             return False
         return True
+
+    def expect_acknowledges(self) -> None:
+        """The CPU's INTA cycles will be told, by `acknowledge`: none is inferred from now on."""
+        self._infers = False
 
     def acknowledge(self) -> int:
         """The CPU's INTA cycle; returns the vector. From the first call on, no acknowledge is inferred."""

@@ -28,7 +28,7 @@ every (IRR, ISR) that is possible after the accesses so far:
   different vectors, and it matters because one is level-triggered, the one that has been requested longest counts.
 Interrupts from sources that no model has are outside input as well: they are assumed when IRR, ISR or TMR shows them,
 and so is a TPR that CR8 has changed.
-A recording with interrupt events calls `acknowledge` for each. From the first such call on, nothing is inferred.
+A recording with interrupt events calls `acknowledge` for each, and says so before; then nothing is inferred.
 """
 
 from __future__ import annotations
@@ -384,8 +384,7 @@ class LocalApic(Device):
             self._keep({(irr & kept, isr): count for (irr, isr), count in self._possible.items()})
 
     def _update_lint0(self) -> None:
-        entry = self._lvt[LINT0]
-        self._pic_reachable(not entry & LVT_MASKED and entry >> 8 & 7 != FIXED)
+        self._pic_reachable(self.accepts_extint)
 
     def _deliver(self, entry: int, level: bool) -> None:
         """A local interrupt [Local Vector Table]. Modes other than fixed change nothing here."""
@@ -411,16 +410,23 @@ class LocalApic(Device):
             merged[state] = min(count, merged.get(state, count))
         self._possible = merged
 
+    @property
+    def accepts_extint(self) -> bool:
+        """Whether the CPU acknowledges the 8259A pair."""
+        entry = self._lvt[LINT0]
+        return not entry & LVT_MASKED and entry >> 8 & 7 != FIXED
+
+    def expect_acknowledges(self) -> None:
+        """The interrupts that the CPU takes will be told, by `acknowledge`: none is inferred from now on."""
+        self._infers = False
+
     def acknowledge(self) -> bool:
-        """The CPU takes an interrupt. Returns whether it was this APIC's. From the first call on, none is inferred."""
-        if self._infers:
-            self._infers = False
-            self._possible = {min(self._possible, key=self._possible.__getitem__): 0}
-        ((state, count),) = self._possible.items()
+        """The CPU takes an interrupt. Returns whether it was this APIC's."""
+        state = min(self._possible, key=self._possible.__getitem__)
         taken = self._taken(state)
         if taken is None:
             return False
-        self._possible = {taken: count + 1}
+        self._possible = {taken: self._possible[state] + 1}
         return True
 
     # What is possible

@@ -14,6 +14,7 @@ from ..devices.i8259 import I8259Pair
 from ..devices.ioapic import PINS, IoApic
 from ..devices.local_apic import LocalApic
 from ..devices.local_apic_bus import ApicBus
+from .acknowledges import Acknowledges
 from .command import is_on, number, parameters, values
 from .topology import apic_ids
 from .wiring import Sink, Wiring
@@ -35,6 +36,8 @@ def add_apics(wiring: Wiring) -> None:
         if isinstance(board.add(name, ioapic, mmio=[(place, 0x1000)]), IoApic):  # else it is a user's model
             bus.add_io(ioapic.end)
             wiring.add_gsi_controller(partial(_input, ioapic, index * PINS))
+    cpus: dict[int, LocalApic] = {}
+    board.interrupts = Acknowledges(pair, cpus)
     places = wiring.places("apic-msi", "mmio")
     if not places:
         return
@@ -42,6 +45,7 @@ def add_apics(wiring: Wiring) -> None:
     reachable: set[int] = set()
     for cpu, apic_id in enumerate(apic_ids(wiring.guest)):
         local = LocalApic(board.clock, bus, cpu, apic_id, partial(_reach, pair, reachable, cpu))
+        cpus[cpu] = local
         # One place leads to all of them.
         board.add(f"lapic{cpu}" if cpu else "lapic", local, mmio=[] if cpu else [(at, 0x100000) for at in places])
         if pair:
