@@ -302,16 +302,16 @@ class Replayer:
         """Number of the exit that is being made."""
         return self._end_seq - length_hint(self._cursor) - 1
 
-    def _advance(self, t_ns: int, seq: int | None = None) -> None:
+    def _advance(self, t_ns: int, seq: int | None = None, access_ns: int | None = None) -> None:
         """Fire the timers due up to `t_ns`. One that raises is not armed any more, so going on gets further.
 
-        They fire before the exit that is being made, or else before exit `seq`.
+        They fire before the exit that is being made, or else before exit `seq`, which is made at `access_ns`.
         """
         clock = self._board.clock
         self._fires_timers = True
         while True:
             try:
-                clock.advance(t_ns)
+                clock.advance(t_ns, access_ns)
                 break
             except Exception as error:
                 owner = self._owner_of_timer()
@@ -341,11 +341,16 @@ class Replayer:
         """
         clock, interrupts = self._board.clock, self._board.interrupts
         assert interrupts is not None
-        self._advance(seq, max(interrupt.t_ns, clock.now_ns))
+        self._advance(max(interrupt.t_ns, clock.now_ns), seq, self._next_ns)
         self._is_playing = True
         self._step += 1
-        while not interrupts.take(interrupt.vcpu) and clock.deadline_ns <= self._next_ns:
-            self._advance(seq, clock.deadline_ns)
+        try:
+            while not interrupts.take(interrupt.vcpu, interrupt.to_pc):
+                if clock.deadline_ns > self._next_ns or not interrupts.waits(interrupt.to_pc):
+                    break
+                self._advance(clock.deadline_ns, seq, self._next_ns)
+        except Exception as error:
+            self._outside_fault(self._watched[id(self._board.devices[interrupts.name])], seq, clock.now_ns, error)
         self._is_playing = False
 
     def _input(self, event: Event, seq: int) -> None:

@@ -7,9 +7,7 @@ clock; one-shot and periodic timers of 32 and 64 bits with Tn_VAL_SET_CNF and th
 and level interrupts with their status; legacy replacement, which takes IRQ 0 from the 8254 and IRQ 8 from the RTC;
 FSB (MSI) delivery, where the device was made with it.
 
-Not modelled: that QEMU's timers run between two instructions, so up to the time of one instruction late, which shows in
-the comparator of periods as short; that a timer which nothing delays fires again a microsecond later. The registers of
-more than three timers work, but have no names.
+Not modelled: with the host's clock, that QEMU's timers run some time late.
 
 Follows QEMU where the guest can see a difference from the specification:
 - Accesses of one or two bytes read 0 and write nothing; a misaligned access falls apart into aligned ones.
@@ -19,7 +17,8 @@ Follows QEMU where the guest can see a difference from the specification:
   drives its interrupt low. Disabling a timer does not stop it.
 - The main counter can be written while it runs, which shows only once it is halted and started again: until then
   nothing changes, and halting puts the running count back.
-- A periodic timer fires a microsecond after its last firing at the earliest.
+- A periodic timer fires a microsecond after its last firing at the earliest. One that fires at the very tick of its
+  comparator, because the processor was halted, has not reached it, and fires again a microsecond later.
 - In periodic mode the comparator takes writes with Tn_VAL_SET_CNF only; each write changes the period and clears that
   bit. In 32-bit mode the high half of the comparator cannot be written.
 - A level interrupt stays in its status bit when its timer or the counter is stopped; only the line falls.
@@ -342,8 +341,8 @@ class Hpet(Device):
 
     # The timers
 
-    def _ticks(self) -> int:
-        return (self._clock.now_ns + self._offset_ns) // PERIOD_NS & MASK_64
+    def _ticks(self, lateness_ns: int = 0) -> int:
+        return (self._clock.now_ns + lateness_ns + self._offset_ns) // PERIOD_NS & MASK_64
 
     def _start(self, timer: _Timer) -> None:
         """Set a timer to when the main counter next reaches the comparator, or in 32 bits wraps before that."""
@@ -369,9 +368,9 @@ class Hpet(Device):
 
     def _fire(self, timer: _Timer) -> None:
         if timer.conf & TYPE_CNF and timer.period:
-            late = self._ticks() - timer.target & MASK_64
-            if late < NEVER:
-                timer.target = timer.target + (late // timer.period + 1) * timer.period & MASK_64
+            late = self._ticks(self._clock.lateness_ns) - timer.target & MASK_64
+            if 0 < late < NEVER:
+                timer.target = timer.target - -late // timer.period * timer.period & MASK_64
             timer.comp = timer.target & (MASK_32 if timer.conf & MODE32_CNF else MASK_64)
             self._arm(timer, timer.target)
             if timer.timer.deadline_ns <= self._clock.now_ns and late >= NEVER:

@@ -181,6 +181,13 @@ class I8259Pair(Device):
         """The CPU's INTA cycles will be told, by `acknowledge`: none is inferred from now on."""
         self._infers = False
 
+    @property
+    def vector(self) -> int:
+        """What an INTA cycle would return now."""
+        chip = self._slave if self._master.wanted() == CASCADE else self._master
+        level = chip.wanted()
+        return chip.vector + (7 if level < 0 else level)
+
     def acknowledge(self) -> int:
         """The CPU's INTA cycle; returns the vector. From the first call on, no acknowledge is inferred."""
         self._infers = False

@@ -168,7 +168,7 @@ class LocalApic(Device):
 
     def state(self) -> Mapping[str, int]:
         """See `Device.state`. IRR and ISR are those with the fewest acknowledges."""
-        irr, isr = min(self._possible, key=self._possible.__getitem__)
+        irr, isr = self._likeliest()
         state = {
             "id": self.id, "tpr": self._tpr, "ldr": self.logical_id, "dfr": self.model, "svr": self._svr,
             "esr": self._esr, "icr": self._icr, "icr_high": self._icr_high, "dcr": self._dcr, "shift": self._shift,
@@ -420,16 +420,24 @@ class LocalApic(Device):
         """The interrupts that the CPU takes will be told, by `acknowledge`: none is inferred from now on."""
         self._infers = False
 
-    def acknowledge(self) -> bool:
-        """The CPU takes an interrupt. Returns whether it was this APIC's."""
-        state = min(self._possible, key=self._possible.__getitem__)
+    @property
+    def pending(self) -> int | None:
+        """The vector of the interrupt that the CPU would take now; None if there is none."""
+        state = self._likeliest()
+        return None if self._taken(state) is None else state[0].bit_length() - 1
+
+    def acknowledge(self) -> None:
+        """The CPU takes the interrupt that is pending."""
+        state = self._likeliest()
         taken = self._taken(state)
-        if taken is None:
-            return False
-        self._possible = {taken: self._possible[state] + 1}
-        return True
+        if taken is not None:
+            self._possible = {taken: self._possible[state] + 1}
 
     # What is possible
+
+    def _likeliest(self) -> State:
+        """The state with the fewest acknowledges."""
+        return min(self._possible, key=self._possible.__getitem__)
 
     def _taken(self, state: State) -> State | None:
         """The state after the CPU takes the most urgent request; None if none may interrupt it."""

@@ -37,8 +37,9 @@ def add_apics(wiring: Wiring) -> None:
             bus.add_io(ioapic.end)
             wiring.add_gsi_controller(partial(_input, ioapic, index * PINS))
     cpus: dict[int, LocalApic] = {}
-    board.interrupts = Acknowledges(pair, cpus)
     places = wiring.places("apic-msi", "mmio")
+    if places or pair:
+        board.interrupts = Acknowledges("lapic" if places else "pic", pair, cpus)
     if not places:
         return
     wiring.add_msi_target(bus.msi)

@@ -20,11 +20,17 @@ AnyDevice = TypeVar("AnyDevice", bound=Device)
 class Interrupts(Protocol):
     """What wants to know when a CPU takes an interrupt."""
 
+    name: str
+    """The device to blame for what fails in it."""
+
     def begin(self) -> None:
         """Every one is going to be told."""
 
-    def take(self, cpu: int) -> bool:
-        """CPU number `cpu` takes one. Whether a controller had one for it."""
+    def take(self, cpu: int, handler: int) -> bool:
+        """CPU number `cpu` takes one, to the handler at that address. Whether a controller had one for it."""
+
+    def waits(self, handler: int) -> bool:
+        """Whether a controller may yet get one for this handler, before the next exit."""
 
 
 class Board:
