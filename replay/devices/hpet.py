@@ -9,6 +9,10 @@ FSB (MSI) delivery, where the device was made with it.
 
 Not modelled: with the host's clock, that QEMU's timers run some time late.
 
+With the host's clock a recording has the time at which an access was seen, which may be milliseconds after it was made.
+When the guest starts the main counter, that time counts for all that follows: so the first read after it teaches when
+the counter was started, and later ones are checked.
+
 Follows QEMU where the guest can see a difference from the specification:
 - Accesses of one or two bytes read 0 and write nothing; a misaligned access falls apart into aligned ones.
 - Reserved and unimplemented registers read 0. One timer beyond the last can be read and written; it starts as zeros and
@@ -31,13 +35,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Self
 
-from ..clock import NEVER, Clock
-from ..device import Device
+from ..clock import NANOSECONDS_PER_SECOND, NEVER, Clock
+from ..device import Device, Unknown
 from ..registers import Field, Register, RegisterMap, bit
+from .misaligned import read_pieces, write_pieces
 
 TIMERS: Final = 3
 MOST_TIMERS: Final = 32
 PERIOD_NS: Final = 10
+FREQUENCY_HZ: Final = NANOSECONDS_PER_SECOND // PERIOD_NS
 
 GCAP_ID, GEN_CONF, GINTR_STA, MAIN_CNT = 0x000, 0x010, 0x020, 0x0F0
 TIMER_0, TIMER_SPAN, END = 0x100, 0x20, 0x400
@@ -71,7 +77,9 @@ def _timer_registers(n: int) -> tuple[Register, ...]:
     return (
         Register(f"TIM{n}_CONF", f"Timer {n} configuration and capability", at, "rw", conf, width=64, source="2.3.8"),
         Register(f"TIM{n}_COMP", f"Timer {n} comparator", at + COMP, "rw", (), None, MASK_64, 64, "2.3.9"),
-        Register(f"TIM{n}_FSB", f"Timer {n} FSB interrupt route", at + FSB_ROUTE, "rw", route, width=64, source="2.3.10"),
+        Register(
+            f"TIM{n}_FSB", f"Timer {n} FSB interrupt route", at + FSB_ROUTE, "rw", route, width=64, source="2.3.10"
+        ),
     )  # fmt: skip
 
 
@@ -92,7 +100,7 @@ REGISTERS: Final = RegisterMap(
         "GINTR_STA", "General interrupt status; 1 clears", GINTR_STA, "rw",
         tuple(bit(f"T{n}_INT_STS", n) for n in range(TIMERS)), width=64, source="2.3.6",
     ),
-    Register("MAIN_CNT", "Main counter value", MAIN_CNT, "rw", reset=0, width=64, source="2.3.7"),
+    Register("MAIN_CNT", "Main counter value", MAIN_CNT, "rw", reset=0, width=64, source="2.3.7", hz=FREQUENCY_HZ),
     *(register for n in range(TIMERS) for register in _timer_registers(n)),
 )  # fmt: skip
 
@@ -123,6 +131,7 @@ class Hpet(Device):
         int_route_cap: the interrupts that a timer may use, a bit each.
         msi: sends an FSB interrupt, given address and data; None if the device cannot.
         pit_enabled: told whether the 8254 drives IRQ 0.
+        exact: whether the recording has the device's own time.
     """
 
     title = "High precision event timers (HPET)"
@@ -139,11 +148,13 @@ class Hpet(Device):
         int_route_cap: int = 0x4,
         msi: Callable[[int, int], None] | None = None,
         pit_enabled: Callable[[bool], None] | None = None,
+        exact: bool = True,
     ) -> None:
         self._clock = clock
         self._drive = drive
         self._msi = msi
         self._pit_enabled = pit_enabled
+        self._exact = exact
         self._count = timers
         self._conf_reset = int_route_cap << 32 | PER_INT_CAP | SIZE_CAP | (FSB_INT_DEL_CAP if msi else 0)
         self._capabilities = CAPABILITIES | timers - 1 << NUM_TIM_SHIFT
@@ -165,6 +176,8 @@ class Hpet(Device):
         self._status = 0
         self._rtc_level = self._pit_level = False
         self._config = 0
+        self._untaught = False
+        """Whether the counter was started at a time that only the recording knows."""
         self._offset_ns = 0
         """Main counter = (now + offset) / period, while it runs."""
         self._counter = 0
@@ -198,6 +211,7 @@ class Hpet(Device):
             "halted_counter": self._counter,
             "offset_ns": self._offset_ns,
             "rtc_level": int(self._rtc_level),
+            "untaught": int(self._untaught),
         }
         for timer in self._timers:
             name = f"TIM{timer.number}"
@@ -230,24 +244,20 @@ class Hpet(Device):
     def read(self, offset: int, size: int) -> int:
         """See `Device.read`."""
         if offset & size - 1:
-            value = shift = 0
-            for at, piece in pieces(offset, size):
-                value |= self.read(at, piece) << shift
-                shift += 8 * piece
-            return value
+            return read_pieces(self.read, offset, size)
         if size < 4:
             return 0
         value = self._readers.get(offset & ~4, self._read_nothing)()
         if size == 8:
             return value
+        if isinstance(value, Unknown):  # the upper half is not that far off
+            return self._ticks() >> 32 if offset & 4 else Unknown(0, MASK_32, value.learn)
         return value >> 32 if offset & 4 else value & MASK_32
 
     def write(self, offset: int, size: int, value: int) -> None:
         """See `Device.write`."""
         if offset & size - 1:
-            for at, piece in pieces(offset, size):
-                self.write(at, piece, value & (1 << 8 * piece) - 1)
-                value >>= 8 * piece
+            write_pieces(self.write, offset, size, value)
             return
         if size < 4:
             return
@@ -269,7 +279,17 @@ class Hpet(Device):
         return self._status
 
     def _read_counter(self) -> int:
-        return (self._clock.now_ns + self._offset_ns) // PERIOD_NS & MASK_64 if self._config & 1 else self._counter
+        if not self._config & ENABLE_CNF:
+            return self._counter
+        if self._untaught:
+            return Unknown(0, MASK_64, self._learn_counter)
+        return (self._clock.now_ns + self._offset_ns) // PERIOD_NS & MASK_64
+
+    def _learn_counter(self, value: int) -> None:
+        """The counter, or its low half, shows `value` now."""
+        self._untaught = False
+        difference = value - self._ticks() & MASK_32
+        self._offset_ns += (difference - (difference >> 31 << 32)) * PERIOD_NS
 
     # Of a written value, `mask` has the bits that the access reaches
 
@@ -280,6 +300,7 @@ class Hpet(Device):
         changed = old ^ new
         if changed & new & ENABLE_CNF:
             self._offset_ns = self._counter * PERIOD_NS - self._clock.now_ns
+            self._untaught = not self._exact
             for timer in self._timers[: self._count]:
                 if timer.conf & INT_ENB_CNF and self._status & timer.mask:
                     self._interrupt(timer, True)
@@ -407,14 +428,3 @@ class Hpet(Device):
                 self._drive(route, False)
         elif not conf & FSB_EN_CNF:
             self._drive(route, False)
-
-
-def pieces(offset: int, size: int) -> list[tuple[int, int]]:
-    """How QEMU's TCG makes a misaligned access to memory: as aligned ones, lowest first. Each (offset, size)."""
-    made = []
-    while size:
-        piece = (offset | size | 8) & -(offset | size | 8)
-        made.append((offset, piece))
-        offset += piece
-        size -= piece
-    return made

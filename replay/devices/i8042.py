@@ -1,4 +1,4 @@
-"""8042 keyboard controller with PS/2 keyboard and mouse: data at offset 0 (port 60h), command and status at 1 (port 64h).
+"""8042 keyboard controller with PS/2 keyboard and mouse: data at offset 0 (port 60h), command and status at 1 (64h).
 
 Source: IBM PS/2 Hardware Interface Technical Reference, "Keyboard and auxiliary device controller"; IBM PC AT Technical
 Reference, "Keyboard controller". Keyboard and mouse: `ps2`.
@@ -15,8 +15,8 @@ Follows QEMU where the guest can see a difference from the references:
 - Data that waits stays where it came from while the output buffer is full: one byte of the controller, and 16 of each
   device. A newer answer of the controller overwrites an older one that waits.
 - While both devices have data, keyboard and mouse take turns, a byte each.
-- The output port reads back as written, but for the buffer bits; the input port reads 80h. Commands 20h-3Fh and
-  60h-7Fh other than 20h and 60h, and all unknown ones, do nothing. F0h-FFh pulse the reset line if bit 0 is 0.
+- The output port reads back as written, but for the buffer bits; the input port reads 80h. Commands 20h-3Fh and 60h-7Fh
+  other than 20h and 60h, and all unknown ones, do nothing. F0h-FFh pulse the reset line if bit 0 is 0.
 - Reading data while there is none gives the last byte again.
 - Sending to a device enables its interface.
 - The keyboard refuses unknown commands; its answers come before queued keys, and a new command drops what is left of an
@@ -43,8 +43,8 @@ KEYBOARD, MOUSE, CONTROLLER = "keyboard", "mouse", "controller"
 COMMAND_BYTE, OUTPUT_PORT, OUTPUT_BUFFER, AUX_OUTPUT_BUFFER = "command byte", "output port", "buffer", "aux buffer"
 
 _STATUS_FIELDS: Final = (
-    bit("PARITY_ERROR", 7), bit("TIMEOUT", 6), bit("AUX_OBF", 5), bit("UNLOCKED", 4), bit("COMMAND", 3),
-    bit("SYSTEM", 2), bit("IBF", 1), bit("OBF", 0),
+    bit("PARITY_ERROR", 7), bit("TIMEOUT", 6), bit("AUX_OBF", 5, nature="outside"), bit("UNLOCKED", 4),
+    bit("COMMAND", 3), bit("SYSTEM", 2), bit("IBF", 1), bit("OBF", 0, nature="outside"),
 )  # fmt: skip
 _COMMAND_BYTE_FIELDS: Final = (
     bit("TRANSLATE", 6), bit("DISABLE_AUX", 5), bit("DISABLE_KBD", 4), bit("SYSTEM", 2), bit("AUX_INT", 1),
@@ -55,8 +55,8 @@ _OUTPUT_PORT_FIELDS: Final = (
 )  # fmt: skip
 
 REGISTERS: Final = RegisterMap(
-    Register("KBD_DATA", "A byte from or to the keyboard", DATA, "rw", bank=KEYBOARD),
-    Register("AUX_DATA", "A byte from or to the mouse", DATA, "rw", bank=MOUSE),
+    Register("KBD_DATA", "A byte from or to the keyboard", DATA, "rw", bank=KEYBOARD, nature="outside"),
+    Register("AUX_DATA", "A byte from or to the mouse", DATA, "rw", bank=MOUSE, nature="outside"),
     Register("CTRL_DATA", "The controller's answer to a command", DATA, "r", bank=CONTROLLER),
     Register("COMMAND_BYTE", "Parameter of command 60h", DATA, "w", _COMMAND_BYTE_FIELDS, COMMAND_BYTE),
     Register("OUTPUT_PORT", "Parameter of command D1h", DATA, "w", _OUTPUT_PORT_FIELDS, OUTPUT_PORT),

@@ -22,7 +22,7 @@ Follows QEMU where the guest can see a difference from the data sheet:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from ..clock import Clock
 from ..device import Device
@@ -47,16 +47,18 @@ _MODES: Final = {0: "demand", 1: "single", 2: "block", 3: "cascade"}
 
 
 def _controller(name: str, title: str, at: int, pages: int, spacing: int, first: int) -> tuple[Register, ...]:
-    def register(number: int, mnemonic: str, what: str, access: str, *fields: Field, reset: int | None = None) -> Register:
-        return Register(
-            f"{name}_{mnemonic}", f"{title}: {what}", at + number * spacing, "r" if access == "r" else "rw" if
-            access == "rw" else "w", fields, reset=reset,
-        )  # fmt: skip
+    """The declarations of one controller, whose registers begin at `at` and its page registers at `pages`."""
 
+    def register(
+        number: int, mnemonic: str, what: str, access: Literal["r", "w", "rw"], *fields: Field, reset: int | None = None
+    ) -> Register:
+        return Register(f"{name}_{mnemonic}", f"{title}: {what}", at + number * spacing, access, fields, reset=reset)
+
+    parts = (("ADDR", "current and base address"), ("COUNT", "current and base count"))
     channels = [
-        register(2 * n + which, f"{part}{n}", f"channel {first + n}, {what}, a byte at a time", "rw")
+        register(2 * n + which, f"{mnemonic}{n}", f"channel {first + n}, {what}, a byte at a time", "rw")
         for n in range(4)
-        for which, (part, what) in enumerate((("ADDR", "current and base address"), ("COUNT", "current and base count")))
+        for which, (mnemonic, what) in enumerate(parts)
     ]
     select = Field("CHANNEL", 1, 0)
     masks = tuple(bit(f"MASK{n}", n) for n in range(4))

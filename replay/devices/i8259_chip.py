@@ -23,6 +23,7 @@ class Chip:
         self.reset()
 
     def reset(self) -> None:
+        """Hardware reset."""
         self.elcr = 0
         self.irr = 0
         self.ltim = False

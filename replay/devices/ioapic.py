@@ -31,7 +31,7 @@ from typing import Final, Self
 from ..clock import NANOSECONDS_PER_SECOND, Clock
 from ..device import Device
 from ..registers import Field, Register, RegisterMap, bit
-from .hpet import pieces
+from .misaligned import read_pieces, write_pieces
 
 PINS: Final = 24
 IOREGSEL, IOWIN, EOIR = 0x00, 0x10, 0x40
@@ -56,9 +56,9 @@ TRIGGER_MODES: Final = {0: "edge", 1: "level"}
 
 _ID: Final = (Field("ID", 27, 24),)
 _LOW: Final = (
-    bit("INTERRUPT_MASK", 16), bit("TRIGGER_MODE", 15, TRIGGER_MODES), bit("REMOTE_IRR", 14), bit("INTPOL", 13),
-    bit("DELIVS", 12), bit("DESTMOD", 11, {0: "physical", 1: "logical"}), Field("DELMOD", 10, 8, DELIVERY_MODES),
-    Field("INTVEC", 7, 0),
+    bit("INTERRUPT_MASK", 16), bit("TRIGGER_MODE", 15, TRIGGER_MODES), bit("REMOTE_IRR", 14, nature="interrupt"),
+    bit("INTPOL", 13), bit("DELIVS", 12), bit("DESTMOD", 11, {0: "physical", 1: "logical"}),
+    Field("DELMOD", 10, 8, DELIVERY_MODES), Field("INTVEC", 7, 0),
 )  # fmt: skip
 
 
@@ -165,7 +165,7 @@ class IoApic(Device):
     def read(self, offset: int, size: int) -> int:
         """See `Device.read`."""
         if offset & size - 1:
-            return sum(self.read(at, piece) << 8 * (at - offset) for at, piece in pieces(offset, size))
+            return read_pieces(self.read, offset, size)
         offset %= REPEATS
         if offset == IOREGSEL:
             return self._index
@@ -174,8 +174,7 @@ class IoApic(Device):
     def write(self, offset: int, size: int, value: int) -> None:
         """See `Device.write`."""
         if offset & size - 1:
-            for at, piece in pieces(offset, size):
-                self.write(at, piece, value >> 8 * (at - offset) & (1 << 8 * piece) - 1)
+            write_pieces(self.write, offset, size, value)
             return
         offset %= REPEATS
         if offset == IOREGSEL:

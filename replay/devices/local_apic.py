@@ -1,21 +1,23 @@
 """Local APIC of a CPU, as it shows at FEE00000h, with the MSI window above and below its registers.
 
-Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A, chapter "Advanced Programmable Interrupt
-Controller (APIC)"; the names in brackets below are its section headings. MSI: section "Message Signalled Interrupts".
+Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A, chapter "Advanced Programmable
+Interrupt Controller (APIC)"; the names in brackets below are its section headings. MSI: section "Message Signalled
+Interrupts".
 
 Modelled: all registers; the timer, one-shot and periodic, with its count exact to the nanosecond of the virtual clock;
-fixed, lowest-priority and external interrupts from the I/O APICs, from MSIs and from other CPUs, INIT; priorities; LINT0.
+fixed, lowest-priority and external interrupts from the I/O APICs, from MSIs and from other CPUs, INIT; priorities;
+LINT0.
 
-Not modelled: x2APIC mode and other accesses by MSR or CR8, of which a recording shows nothing; NMI, SMI, SIPI and errors,
-which change no register here; TSC-deadline mode, which TCG lacks; the TPR shadow of Windows guests (kvmvapic).
+Not modelled: x2APIC mode and other accesses by MSR or CR8, of which a recording shows nothing; NMI, SMI, SIPI and
+errors, which change no register here; TSC-deadline mode, which TCG lacks; the TPR shadow of Windows guests (kvmvapic).
 
 Follows QEMU where the guest can see a difference from the manual:
-- An aligned access of four bytes reaches the register of its 16 bytes; any other reads 0 and writes nothing. Reads repeat
-  every 4 KiB. A write beyond the first 4 KiB, or to its first 16 bytes, is an MSI whose address is the offset.
-- Registers keep what is written to them, reserved and read-only bits too, but for SVR (9 bits), ID, LDR (8), DFR (4) and
-  DCR (bits 3, 1, 0). Writing ESR does nothing: illegal register address is its only bit, and stays.
-- The timer counts at 1 GHz. Its period is the initial count + 1; writing DCR changes the running count, but not when the
-  timer runs out next. A timer whose LVT entry is masked does not run out.
+- An aligned access of four bytes reaches the register of its 16 bytes; any other reads 0 and writes nothing. Reads
+  repeat every 4 KiB. A write beyond the first 4 KiB, or to its first 16 bytes, is an MSI whose address is the offset.
+- Registers keep what is written to them, reserved and read-only bits too, but for SVR (9 bits), ID, LDR (8), DFR (4)
+  and DCR (bits 3, 1, 0). Writing ESR does nothing: illegal register address is its only bit, and stays.
+- The timer counts at 1 GHz. Its period is the initial count + 1; writing DCR changes the running count, but not when
+  the timer runs out next. A timer whose LVT entry is masked does not run out.
 - APR is always 0; an EOI is passed on to the I/O APICs for level interrupts. A lowest-priority interrupt goes to the
   first CPU that it may go to.
 - INIT keeps ID. The shorthands "self" and "all but self" mean the CPU whose initial ID is the sender's ID now.
@@ -27,8 +29,8 @@ every (IRR, ISR) that is possible after the accesses so far:
 - An EOI is taken as proof of its acknowledge: if it ends something in some states, the others are dropped. If they end
   different vectors, and it matters because one is level-triggered, the one that has been requested longest counts.
 Interrupts from sources that no model has are outside input as well: they are assumed when IRR, ISR or TMR shows them,
-and so is a TPR that CR8 has changed.
-A recording with interrupt events calls `acknowledge` for each, and says so before; then nothing is inferred.
+and so is a TPR that CR8 has changed. A recording with interrupt events calls `acknowledge` for each, and says so
+before; then nothing is inferred.
 """
 
 from __future__ import annotations
@@ -39,7 +41,6 @@ from typing import Final, Self
 
 from ..clock import Clock
 from ..device import Device, Unknown
-from .hpet import pieces
 from .local_apic_bus import ApicBus
 from .local_apic_registers import (
     DCR,
@@ -64,6 +65,7 @@ from .local_apic_registers import (
     TPR,
     VERSION,
 )
+from .misaligned import read_pieces, write_pieces
 
 VERSION_VALUE: Final = 0x50014
 """Version 14h, six local vectors."""
@@ -194,14 +196,13 @@ class LocalApic(Device):
     def read(self, offset: int, size: int) -> int:
         """See `Device.read`."""
         if offset & size - 1:
-            return sum(self.read(at, piece) << 8 * (at - offset) for at, piece in pieces(offset, size))
+            return read_pieces(self.read, offset, size)
         return self._readers.get(offset % PAGE & ~0xF, self._read_illegal)() if size == 4 else 0
 
     def write(self, offset: int, size: int, value: int) -> None:
         """See `Device.write`."""
         if offset & size - 1:
-            for at, piece in pieces(offset, size):
-                self.write(at, piece, value >> 8 * (at - offset) & (1 << 8 * piece) - 1)
+            write_pieces(self.write, offset, size, value)
         elif size == 4 and 0x10 <= offset < PAGE:
             self._writers.get(offset & ~0xF, self._write_illegal)(value)
         elif size == 4:
@@ -218,7 +219,7 @@ class LocalApic(Device):
             self._tpr = hw
             return True
         gained = hw & ~model
-        if hw & ~gained != model or not gained or gained & 0xFFFF and at in (ISR, TMR, IRR):
+        if hw & ~gained != model or not gained or (gained & 0xFFFF and at in (ISR, TMR, IRR)):
             return False
         if ISR <= at < ISR + 0x80:
             self._keep({(irr, isr | gained << (at - ISR) * 2): count for (irr, isr), count in self._possible.items()})
@@ -446,7 +447,7 @@ class LocalApic(Device):
             return None
         vector = irr.bit_length() - 1
         priority = self._priority(state)
-        if not vector or priority and vector & 0xF0 <= priority & 0xF0:
+        if not vector or (priority and vector & 0xF0 <= priority & 0xF0):
             return None
         return irr ^ 1 << vector, isr | 1 << vector
 

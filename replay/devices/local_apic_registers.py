@@ -41,6 +41,7 @@ def _bits(at: int, name: str, title: str) -> tuple[Register, ...]:
         Register(
             f"{name}{n}", f"{title}, vectors {32 * n} to {32 * n + 31}; writes are ignored", at + 16 * n, "rw",
             tuple(bit(f"V{vector:02X}", vector % 32) for vector in range(32 * n, 32 * n + 32)), reset=0, width=32,
+            nature="interrupt",
         )
         for n in range(8)
     )  # fmt: skip
@@ -96,6 +97,9 @@ REGISTERS: Final = RegisterMap(
     _register(LVT[4], "LVT_LINT1", "Local vector: LINT1", "rw", *_PIN, _STATUS, _MODE, _VECTOR, reset=_MASKED),
     _register(LVT[5], "LVT_Error", "Local vector: error", "rw", _MASK, _STATUS, _VECTOR, reset=_MASKED),
     _register(TIMER_INITIAL, "Initial_Count", "Timer: initial count", "rw"),
-    _register(TIMER_COUNT, "Current_Count", "Timer: current count; writes are ignored", "r"),
+    Register(
+        "Current_Count", "Timer: current count; writes are ignored", TIMER_COUNT, "rw",
+        reset=0, width=32, nature="time", counts="down",
+    ),
     _register(DCR, "DCR", "Timer: divide configuration", "rw", Field("Divide Value", 3, 0, _DIVIDE)),
 )  # fmt: skip

@@ -6,7 +6,6 @@ Source: QEMU's boards: which interrupt reaches which input, what their HPETs can
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
 
 from ..devices.hpet import IRQ_PIT, IRQ_RTC, MOST_TIMERS, TIMERS, Hpet
 from ..devices.i8254 import I8254
@@ -100,6 +99,7 @@ def add_hpet(wiring: Wiring) -> None:
         int_route_cap=Q35_INT_ROUTE_CAP if wiring.guest.machine == "q35" else INT_ROUTE_CAP,
         msi=wiring.msi if is_on(options, "msi") else None,
         pit_enabled=pit.enable_irq0 if isinstance(pit, I8254) else None,
+        exact=wiring.guest.clock == "virtual",
     )
     if board.add("hpet", hpet, mmio=[(place, 0x400) for place in places]) is hpet:  # else it is a user's model
         outputs[IRQ_PIT] = wiring.intercept(IRQ_PIT, hpet.pit)
