@@ -52,7 +52,7 @@ class Clock:
             during an instruction happens after it, so it is too late for the access that the instruction makes.
     """
 
-    __slots__ = ("_heap", "_order", "_step_ns", "deadline_ns", "firing", "now_ns")
+    __slots__ = ("_access_ns", "_heap", "_order", "_step_ns", "deadline_ns", "firing", "now_ns")
 
     def __init__(self, now_ns: int = 0, step_ns: int = 0) -> None:
         self._step_ns = step_ns
@@ -64,20 +64,32 @@ class Clock:
         """The timer that fires now or fired last: whose fault it is if `advance` raises."""
         self._heap: list[tuple[int, int, Timer]] = []
         self._order = 0
+        self._access_ns = now_ns
+
+    @property
+    def lateness_ns(self) -> int:
+        """While a timer fires: how long after its deadline, in ns.
+
+        Time that is counted in instructions goes on in steps, from one access to the next; but while the processor is
+        halted it jumps to the deadline, and goes on from there. Where it stands at the next access tells which.
+        """
+        return (self._access_ns - self.now_ns) % self._step_ns if self._step_ns else 0
 
     def timer(self, callback: Callable[[], None]) -> Timer:
         """A new timer, not armed, that calls `callback` when it fires."""
         return Timer(self, callback)
 
-    def advance(self, to_ns: int) -> None:
+    def advance(self, to_ns: int, access_ns: int | None = None) -> None:
         """Move to the access at `to_ns` (ns), firing on the way every timer that is due before it.
 
-        Due is a deadline up to and including `to_ns` less the time of an instruction.
+        Due is a deadline up to and including `to_ns` less the time of an instruction. If it is no access, `access_ns`
+        is when the next one is made.
 
         Raises:
             TimerLoopError: more than `MAX_FIRINGS_AT_ONCE` firings at one time.
         """
         heap = self._heap
+        self._access_ns = to_ns if access_ns is None else access_ns
         until_ns = to_ns - self._step_ns
         firings = 0
         while heap and heap[0][0] <= until_ns:

@@ -32,7 +32,7 @@ from .watched import Watched
 
 if TYPE_CHECKING:
     from .machines.board import Board
-    from .trace.rows import Access, Event, ExitRow, PackedSite, Site
+    from .trace.rows import Access, Event, ExitRow, Interrupt, PackedSite, Site
 
 PROGRESS_STEP: Final = 1 << 12
 """Exits between two calls of a progress function, at least."""
@@ -75,6 +75,9 @@ class Trace(Protocol):
 
     def events(self) -> Sequence[Event]:
         """All events in order of seq."""
+
+    def interrupts(self) -> Sequence[Interrupt]:
+        """All interrupts that CPUs took, in order of seq; none if the trace does not tell."""
 
     def context(self, seq: int, site_ids: Collection[int], n: int) -> Sequence[ExitRow]:
         """The last `n` exits before `seq` at these sites, oldest first."""
@@ -157,6 +160,8 @@ class Replayer:
         self._own_code = False
         """Whether an exception now would be the replayer's own and not a model's."""
         self._is_playing = False
+        self._next_ns = 0
+        """When the exit is made that comes after what the agenda has."""
         self._step = 0
         """Goes up now and then while the replay gets on, besides `_cursor`: for the watchdog."""
 
@@ -183,6 +188,7 @@ class Replayer:
                 start = 0
                 for seq, action in agenda.due(first, rows):
                     stop = seq - first
+                    self._next_ns = rows[stop][0]
                     self._replay(seq, rows[start:stop])
                     start = stop
                     if not self._is_over:
@@ -212,6 +218,10 @@ class Replayer:
                 entries.append((event.seq, partial(self._reset, event.t_ns)))
             elif event.kind in self._board.inputs:
                 entries.append((event.seq, partial(self._input, event)))
+        interrupts = self._trace.interrupts() if self._board.interrupts else ()
+        if interrupts and self._board.interrupts:
+            self._board.interrupts.begin()
+            entries += [(interrupt.seq, partial(self._interrupt, interrupt)) for interrupt in interrupts]
         (first, last), (from_ns, to_ns) = self._selection.seqs, self._selection.times_ns
         timed: list[tuple[int, Callable[[int], None]]] = []
         for begin, end, into in ((first, last, entries), (from_ns, to_ns, timed)):
@@ -296,16 +306,16 @@ class Replayer:
         """Number of the exit that is being made."""
         return self._end_seq - length_hint(self._cursor) - 1
 
-    def _advance(self, t_ns: int, seq: int | None = None) -> None:
+    def _advance(self, t_ns: int, seq: int | None = None, access_ns: int | None = None) -> None:
         """Fire the timers due up to `t_ns`. One that raises is not armed any more, so going on gets further.
 
-        They fire before the exit that is being made, or else before exit `seq`.
+        They fire before the exit that is being made, or else before exit `seq`, which is made at `access_ns`.
         """
         clock = self._board.clock
         self._fires_timers = True
         while True:
             try:
-                clock.advance(t_ns)
+                clock.advance(t_ns, access_ns)
                 break
             except Exception as error:
                 owner = self._owner_of_timer()
@@ -325,6 +335,26 @@ class Replayer:
             self._outside_fault(self._watched[id(self._board.devices[name])], seq, t_ns, error)
 
         self._board.reset(failed)
+        self._is_playing = False
+
+    def _interrupt(self, interrupt: Interrupt, seq: int) -> None:
+        """Let a CPU take an interrupt.
+
+        The trace has the time of the access before it. What asked for the interrupt may have come later: timers that
+        are due before the next access fire one by one, until a controller has something for the CPU.
+        """
+        clock, interrupts = self._board.clock, self._board.interrupts
+        assert interrupts is not None
+        self._advance(max(interrupt.t_ns, clock.now_ns), seq, self._next_ns)
+        self._is_playing = True
+        self._step += 1
+        try:
+            while not interrupts.take(interrupt.vcpu, interrupt.to_pc):
+                if clock.deadline_ns > self._next_ns or not interrupts.waits(interrupt.to_pc):
+                    break
+                self._advance(clock.deadline_ns, seq, self._next_ns)
+        except Exception as error:
+            self._outside_fault(self._watched[id(self._board.devices[interrupts.name])], seq, clock.now_ns, error)
         self._is_playing = False
 
     def _input(self, event: Event, seq: int) -> None:

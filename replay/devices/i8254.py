@@ -4,9 +4,10 @@ Source: Intel 8254 data sheet (order number 231164); the names in brackets below
 clock is 1,193,182 Hz; counter 0 drives IRQ 0, the gate of counter 2 is a bit of port 61h.
 
 Modelled: all three counters, modes 0-5, the three ways to access a count, counter latch and read-back commands with
-their latches, gates, OUT, IRQ 0. Counts, OUT and the times of IRQ 0 are exact to the nanosecond of the virtual clock.
+their latches, gates, OUT, IRQ 0 and that an HPET takes it away. Counts, OUT and the times of IRQ 0 are exact to the
+nanosecond of the virtual clock.
 
-Not modelled: the HPET in legacy replacement mode, which takes IRQ 0 away from counter 0.
+Not modelled: nothing that QEMU has.
 
 Follows QEMU where the guest can see a difference from the data sheet:
 - The BCD bit is kept and shown in the status; counting stays binary, and 0 means 65536.
@@ -248,6 +249,7 @@ class I8254(Device):
         self._clock = clock
         self._irq0 = irq0
         self._timer = clock.timer(self._update_irq0)
+        self._drives_irq0 = True
         self._counters = (_Counter(), _Counter(), _Counter())
         self._banks = [COUNT, COUNT, COUNT, COMMAND]
         self.reset()
@@ -284,12 +286,13 @@ class I8254(Device):
         now_ns = self._clock.now_ns
         for number, counter in enumerate(self._counters):
             counter.reset(gate=number != 2, now_ns=now_ns)
-        self._timer.arm(self._counters[0].next_timer_ns(now_ns))
+        if self._drives_irq0:
+            self._timer.arm(self._counters[0].next_timer_ns(now_ns))
 
     def state(self) -> Mapping[str, int]:
         """Each counter's programming and latches, its count and OUT at present."""
         now_ns = self._clock.now_ns
-        state: dict[str, int] = {"irq0": int(self._irq0.level)}
+        state: dict[str, int] = {"irq0": int(self._irq0.level), "irq0_enabled": int(self._drives_irq0)}
         for number, counter in enumerate(self._counters):
             state |= {f"counter{number}.{name}": int(getattr(counter, name)) for name in _Counter.__slots__}
             state[f"counter{number}.counting_element"] = counter.counting_element(now_ns)
@@ -315,6 +318,16 @@ class I8254(Device):
     def out(self, counter: int) -> bool:
         """The level of OUT of `counter` (0-2) at present."""
         return self._counters[counter].out(self._clock.now_ns)
+
+    # What an HPET is wired to
+
+    def enable_irq0(self, enabled: bool) -> None:
+        """Let counter 0 drive IRQ 0, or leave the line as it is."""
+        self._drives_irq0 = enabled
+        if enabled:
+            self._update_irq0()
+        else:
+            self._timer.cancel()
 
     # Commands
 
@@ -344,6 +357,8 @@ class I8254(Device):
 
     def _update_irq0(self) -> None:
         """Drive IRQ 0 with OUT, and look again when QEMU does. Called when a count starts and by the timer."""
+        if not self._drives_irq0:
+            return
         counter = self._counters[0]
         now_ns = self._clock.now_ns
         self._timer.arm(counter.next_timer_ns(now_ns))

@@ -26,13 +26,14 @@ state that is possible after the accesses so far, and performs each access in al
 A request at an input that no model drives (its device is not on the board) is outside input as well: it is assumed
 when IRR or ISR shows it.
 Of these states the one with the fewest acknowledges drives `intr` and is what `state` shows.
-A recording with interrupt events calls `acknowledge` for each. From the first such call on, nothing is inferred.
+A recording with interrupt events calls `acknowledge` for each, and says so before; then nothing is inferred.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Final, Self, TypeVar
 
 from ..clock import Clock
@@ -40,6 +41,7 @@ from ..device import Device, Unknown
 from ..errors import DeviceConfigError
 from ..irq import Line
 from ..registers import Field, Register, RegisterMap, bit
+from .i8259_chip import CASCADE, Chip
 
 IRR, ISR, IMR, POLL = "IRR", "ISR", "IMR", "POLL"
 ICW1, ICW2, ICW3, ICW4, OCW2, OCW3 = "ICW1", "ICW2", "ICW3", "ICW4", "OCW2", "OCW3"
@@ -96,14 +98,10 @@ REGISTERS: Final = RegisterMap(
 )
 
 ELCR1: Final = 4
-CASCADE: Final = 2
-"""The master's input that the slave's INT drives."""
-
 ICW1_SELECT, ICW1_LTIM, ICW1_SNGL, ICW1_IC4 = 0x10, 0x08, 0x02, 0x01
 ICW4_SFNM, ICW4_AEOI = 0x10, 0x02
 OCW2_LEVEL = 0x07
 OCW3_SELECT, OCW3_ESMM, OCW3_SMM, OCW3_P, OCW3_RR, OCW3_RIS = 0x08, 0x40, 0x20, 0x04, 0x02, 0x01
-POLL_I = 0x80
 
 MOST_STATES: Final = 256
 """Possible states beyond this many are not followed; states with many acknowledges are the ones given up. A guest gets
@@ -115,126 +113,6 @@ State = tuple[int, int, int, int, bool, int, int, int, int]
 T = TypeVar("T")
 
 
-class _Chip:
-    """One 8259A that is told when it is acknowledged: nothing here is inferred."""
-
-    def __init__(self, elcr_mask: int, not_nested: int, parent: _Chip | None) -> None:
-        self.elcr_mask = elcr_mask
-        self._not_nested = not_nested
-        self._parent = parent
-        self.reset()
-
-    def reset(self) -> None:
-        self.elcr = 0
-        self.irr = 0
-        self.ltim = False
-        self.clear_settings()
-        self.clear_requests()
-
-    def clear_settings(self) -> None:
-        """ICW1, its effects on what an acknowledge does not touch. ELCR and LTIM are not among them."""
-        self.imr = 0
-        self.vector = 0
-        self.read_isr = False
-        self.polled = False
-        self.special_mask = False
-        self.special_nested = False
-        self.auto_eoi = False
-        self.rotate_in_auto_eoi = False
-        self.awaiting = ""
-        self.icw4_follows = False
-        self.single = False
-
-    def clear_requests(self) -> None:
-        """ICW1, its effects on requests and priorities."""
-        self.irr &= self.elcr
-        self.isr = 0
-        self.first = 0
-        self.seen = 0
-        self.update()
-
-    def drive(self, level: int, high: bool) -> None:
-        """The device at input `level` sets its line."""
-        mask = 1 << level
-        if high:
-            if self.ltim or (self.elcr | ~self.seen) & mask:
-                self.irr |= mask
-            self.seen |= mask
-        else:
-            if self.ltim or self.elcr & mask:
-                self.irr &= ~mask
-            self.seen &= ~mask
-        self.update()
-
-    def wanted(self) -> int:
-        """The level for which the chip asks for service now; -1 if there is none (Fully Nested Mode)."""
-        requests = self.irr & ~self.imr
-        if not requests:
-            return -1
-        in_service = self.isr
-        if self.special_mask:
-            in_service &= ~self.imr
-        if self.special_nested:
-            in_service &= ~self._not_nested
-        for level in range(self.first, self.first + 8):
-            mask = 1 << (level & 7)
-            if in_service & mask:
-                return -1
-            if requests & mask:
-                return level & 7
-        return -1
-
-    def update(self) -> None:
-        """Drive INT."""
-        self.output = self.wanted() >= 0
-        if self._parent is not None:
-            self._parent.drive(CASCADE, self.output)
-
-    def take(self, level: int) -> None:
-        """The acknowledge of `level` (Interrupt Sequence)."""
-        mask = 1 << level
-        if not self.auto_eoi:
-            self.isr |= mask
-        elif self.rotate_in_auto_eoi:
-            self.first = level + 1 & 7
-        if not (self.ltim or self.elcr & mask):
-            self.irr &= ~mask
-        self.update()
-
-    def poll(self) -> int:
-        """The read that follows a poll command: an acknowledge, if there is something to acknowledge."""
-        level = self.wanted()
-        if level < 0:
-            return 0
-        self.take(level)
-        return POLL_I | level
-
-    def end(self, rotate: bool) -> bool:
-        """Non-specific EOI. Returns whether anything was in service."""
-        for level in range(self.first, self.first + 8):
-            if self.isr >> (level & 7) & 1:
-                return self.end_level(level & 7, rotate)
-        return False
-
-    def end_level(self, level: int, rotate: bool) -> bool:
-        """Specific EOI. Returns whether `level` was in service."""
-        in_service = self.isr >> level & 1
-        self.isr &= ~(1 << level)
-        if rotate:
-            self.first = level + 1 & 7
-        self.update()
-        return in_service == 1
-
-    def set_lowest(self, level: int) -> None:
-        """Set priority: `level` becomes the lowest."""
-        self.first = level + 1 & 7
-        self.update()
-
-    def status(self) -> int:
-        """IRR or ISR, as OCW3 selected."""
-        return self.isr if self.read_isr else self.irr
-
-
 class I8259Pair(Device):
     """Master and slave. Register space: master A0=0, 1; slave A0=0, 1; ELCR1, ELCR2."""
 
@@ -244,10 +122,10 @@ class I8259Pair(Device):
     def __init__(self) -> None:
         self.intr = Line()
         """INT of the master, to the CPU or its local APIC. It falls when the acknowledge becomes known."""
-        self._master = _Chip(0xF8, 1 << CASCADE, None)
-        self._slave = _Chip(0xDE, 0, self._master)
+        self._master = Chip(0xF8, 1 << CASCADE, None)
+        self._slave = Chip(0xDE, 0, self._master)
         self._chips = (self._master, self._slave)
-        self._infers = True
+        self._infers = self._reachable = True
         self._undriven = [0xFF & ~(1 << CASCADE), 0xFF]
         """Inputs of each chip that no model drives: what requests arrive there is input from outside."""
         self.reset()
@@ -299,6 +177,17 @@ class I8259Pair(Device):
             return False
         return True
 
+    def expect_acknowledges(self) -> None:
+        """The CPU's INTA cycles will be told, by `acknowledge`: none is inferred from now on."""
+        self._infers = False
+
+    @property
+    def vector(self) -> int:
+        """What an INTA cycle would return now."""
+        chip = self._slave if self._master.wanted() == CASCADE else self._master
+        level = chip.wanted()
+        return chip.vector + (7 if level < 0 else level)
+
     def acknowledge(self) -> int:
         """The CPU's INTA cycle; returns the vector. From the first call on, no acknowledge is inferred."""
         self._infers = False
@@ -306,6 +195,19 @@ class I8259Pair(Device):
         vector = self._acknowledge()
         self._keep([(0, self._save(), count + 1)])
         return vector
+
+    def extint(self) -> int:
+        """The INTA cycle of an I/O APIC; returns the vector. It takes place in each possible state."""
+        self._spread()
+        outcomes = self._outcomes(self._acknowledge)
+        self._keep(outcomes)
+        return min(outcomes, key=itemgetter(2))[0]
+
+    def reach(self, reachable: bool) -> None:
+        """Whether the CPU may acknowledge: it does not where its local APIC masks or redefines LINT0."""
+        if reachable != self._reachable:
+            self._spread()
+            self._reachable = reachable
 
     def bank(self, offset: int) -> str | None:
         """The register that the last access at `offset` reached."""
@@ -359,7 +261,7 @@ class I8259Pair(Device):
             self._banks[offset] = OCW2
             self._write_ocw2(chip, value)
 
-    def _write_icw1(self, chip: _Chip, value: int) -> None:
+    def _write_icw1(self, chip: Chip, value: int) -> None:
         chip.clear_settings()
         self._apply(chip.clear_requests)
         chip.ltim = bool(value & ICW1_LTIM)
@@ -367,7 +269,7 @@ class I8259Pair(Device):
         chip.icw4_follows = bool(value & ICW1_IC4)
         chip.awaiting = ICW2
 
-    def _write_data(self, chip: _Chip, value: int) -> None:
+    def _write_data(self, chip: Chip, value: int) -> None:
         """A0=1: the ICW that is awaited, otherwise OCW1."""
         last = ICW4 if chip.icw4_follows else ""
         if chip.awaiting == ICW2:
@@ -383,7 +285,7 @@ class I8259Pair(Device):
             chip.imr = value
             self._apply(chip.update)
 
-    def _write_ocw2(self, chip: _Chip, value: int) -> None:
+    def _write_ocw2(self, chip: Chip, value: int) -> None:
         level = value & OCW2_LEVEL
         match value >> 5:
             case 0b000 | 0b100:
@@ -395,7 +297,7 @@ class I8259Pair(Device):
             case 0b110:
                 self._apply(partial(chip.set_lowest, level))
 
-    def _write_ocw3(self, chip: _Chip, value: int) -> None:
+    def _write_ocw3(self, chip: Chip, value: int) -> None:
         if value & OCW3_P:
             chip.polled = True
         if value & OCW3_RR:
@@ -403,7 +305,7 @@ class I8259Pair(Device):
         if value & OCW3_ESMM:
             chip.special_mask = bool(value & OCW3_SMM)
 
-    def _drive(self, chip: _Chip, level: int, high: bool) -> None:
+    def _drive(self, chip: Chip, level: int, high: bool) -> None:
         if len(self._possible) == 1 and not self._master.output:  # the usual case, in short: there is no doubt
             (count,) = self._possible.values()
             chip.drive(level, high)
@@ -462,7 +364,7 @@ class I8259Pair(Device):
         """Add the states into which the CPU may have brought the chips by now."""
         possible = self._possible
         queue = [state for state in possible if state[4]]
-        if not queue or not self._infers:
+        if not queue or not self._infers or not self._reachable:
             return
         for state in queue:
             if len(possible) >= MOST_STATES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from ..bus import IoManager, MmioAddress, MmioRange, PioAddress, PioRange
 from ..clock import Clock
@@ -15,6 +15,22 @@ from .replacement import Placement, Replacement, Replacements
 __all__ = ["Board", "Placement"]
 
 AnyDevice = TypeVar("AnyDevice", bound=Device)
+
+
+class Interrupts(Protocol):
+    """What wants to know when a CPU takes an interrupt."""
+
+    name: str
+    """The device to blame for what fails in it."""
+
+    def begin(self) -> None:
+        """Every one is going to be told."""
+
+    def take(self, cpu: int, handler: int) -> bool:
+        """CPU number `cpu` takes one, to the handler at that address. Whether a controller had one for it."""
+
+    def waits(self, handler: int) -> bool:
+        """Whether a controller may yet get one for this handler, before the next exit."""
 
 
 class Board:
@@ -35,6 +51,8 @@ class Board:
         self.inputs: dict[str, tuple[str, Callable[[str], None]]] = {}
         """By the kind of a trace's events that tell of input from outside: the device that receives it, and what gives
         it the event's detail."""
+        self.interrupts: Interrupts | None = None
+        """Hears when a CPU takes an interrupt, if the trace tells."""
         self.lines: dict[str, tuple[Line, ...]] = {}
         """By device: the lines that were handed out for it, that is, since the device before it was added."""
         self._handed_out: list[Line] = []

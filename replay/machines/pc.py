@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import acpi, chipset, firmware, legacy, nics, qemu_ports, storage, video, virtio, virtio_cards
+from . import acpi, apic, chipset, firmware, isa, legacy, nics, qemu_ports, storage, video, virtio, virtio_cards
 from .board import Board
 from .replacement import Replacements
 from .wiring import Part, Wiring
@@ -18,12 +18,16 @@ from .wiring import Part, Wiring
 PCI_REGIONS: Final = {"acpi-tmr": (0x608,), "pci-conf-idx": (0xCF8,)}
 """Ports of PCI machines. SeaBIOS puts the PIIX4's and the ICH9's power management ports at 600h."""
 
+AT_REGIONS: Final = legacy.REGIONS | isa.REGIONS
+
 MICROVM_REGIONS: Final = {name: legacy.REGIONS[name] for name in ("pic", "elcr", "pit", "rtc", "serial")}
 
 PARTS: Final[tuple[Part, ...]] = (
     legacy.add_pic,
+    apic.add_apics,
     chipset.add_pci,
     legacy.add_timers,
+    apic.add_hpet,
     legacy.add_uarts,
     legacy.add_parallel_ports,
     legacy.add_odd_ports,
@@ -37,23 +41,26 @@ PARTS: Final[tuple[Part, ...]] = (
     storage.add_ata,
     storage.add_ahci,
     nics.add_e1000,
+    isa.add_keyboard,
+    isa.add_dma,
+    isa.add_coprocessor,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""
 
 
 def build_pc(guest: Guest, replacements: Replacements | None = None) -> Board:
     """i440FX with PIIX4."""
-    return _build("pc", guest, legacy.REGIONS | PCI_REGIONS | storage.REGIONS, replacements)
+    return _build("pc", guest, AT_REGIONS | storage.REGIONS | PCI_REGIONS, replacements)
 
 
 def build_q35(guest: Guest, replacements: Replacements | None = None) -> Board:
     """Q35 with ICH9."""
-    return _build("q35", guest, legacy.REGIONS | PCI_REGIONS, replacements)
+    return _build("q35", guest, AT_REGIONS | PCI_REGIONS, replacements)
 
 
 def build_isapc(guest: Guest, replacements: Replacements | None = None) -> Board:
     """An AT compatible without PCI."""
-    return _build("isapc", guest, legacy.REGIONS | storage.REGIONS, replacements)
+    return _build("isapc", guest, AT_REGIONS | storage.REGIONS, replacements)
 
 
 def build_microvm(guest: Guest, replacements: Replacements | None = None) -> Board:

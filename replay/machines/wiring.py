@@ -21,6 +21,9 @@ Part = Callable[["Wiring"], None]
 Sink = Callable[[bool], None]
 """Takes the level of a line: an input."""
 
+ISA_IRQS: Final = (0, 1, *range(3, 16))
+"""The interrupts of the ISA bus; 2 is the cascade of the interrupt controllers."""
+
 TIMER_GSI: Final = 2
 """The global system interrupt that ISA interrupt 0 is connected to, as on all PCs with an I/O APIC."""
 
@@ -50,6 +53,8 @@ class Wiring:
         self._has_port_map = any(region.space == "pio" for region in guest.regions)
         self._controllers: list[Callable[[int], Sink]] = []
         self._inputs: dict[int, list[Sink]] = {}
+        self._interrupts: dict[int, list[Sink]] = {}
+        self._msi: list[Callable[[int, int], None]] = []
         self._gsi_controllers: list[Callable[[int], Sink]] = []
         self._gsi_inputs: dict[int, list[Sink]] = {}
 
@@ -68,11 +73,31 @@ class Wiring:
 
         I/O APICs hear it as the global system interrupt of the same number, but interrupt 0 as number 2.
         """
-        if number not in self._inputs:
-            self._inputs[number] = [controller(number) for controller in self._controllers]
-        gsi = TIMER_GSI if number == 0 else number
-        line = Line(partial(self._drive, self._inputs[number]), partial(self._drive, self._gsi(gsi)))
-        return self.board.hand_out(line)
+        return self.board.hand_out(Line(self.input(number)))
+
+    def input(self, number: int) -> Sink:
+        """What a line to interrupt `number` drives, for a device that repeats levels, as no `Line` does."""
+        return partial(self._drive, self._sinks(number))
+
+    def intercept(self, number: int, gate: Sink) -> Sink:
+        """Put a device between interrupt `number` and the controllers: `gate` hears its lines, made before or later.
+
+        Returns what the device drives instead.
+        """
+        sinks = self._sinks(number)
+        behind = list(sinks)
+        sinks[:] = [gate]
+        return partial(self._drive, behind)
+
+    def _sinks(self, number: int) -> list[Sink]:
+        """Where interrupt `number` leads to: to all controllers that have it, or to what stands before them."""
+        if number not in self._interrupts:
+            sinks: list[Sink] = [partial(self._drive, self._gsi(TIMER_GSI if number == 0 else number))]
+            if number in ISA_IRQS:
+                self._inputs[number] = [controller(number) for controller in self._controllers]
+                sinks.insert(0, partial(self._drive, self._inputs[number]))
+            self._interrupts[number] = sinks
+        return self._interrupts[number]
 
     def gsi(self, number: int) -> Line:
         """A new line to global system interrupt `number`, which only I/O APICs hear; from 16 on there is no ISA one."""
@@ -97,6 +122,15 @@ class Wiring:
         self._controllers.append(request)
         for number, sinks in self._inputs.items():
             sinks.append(request(number))
+
+    def add_msi_target(self, deliver: Callable[[int, int], None]) -> None:
+        """Let `deliver(address, data)` hear message signalled interrupts: what devices write to the local APICs."""
+        self._msi.append(deliver)
+
+    def msi(self, address: int, data: int) -> None:
+        """A message signalled interrupt. A device may keep this method and call it at any time."""
+        for deliver in self._msi:
+            deliver(address, data)
 
     @staticmethod
     def _drive(sinks: list[Sink], level: bool) -> None:
