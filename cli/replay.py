@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from vmdev.replay.activity import Activity
 from vmdev.replay.printable import printable
 from vmdev.replay.replayer import Replayer
-from vmdev.replay.report import COMBINED, FORMATS
+from vmdev.replay.report import FORMATS, NEEDS_ACTIVITY, NEEDS_ONE_TRACE, SUFFIXES, Outcome
 from vmdev.replay.trace.reader import TraceReader
 
 from .judging import Judging, judging_options
@@ -21,11 +22,32 @@ DIVERGED, TROUBLE = 1, 2
 """Exit status as diff(1)'s: 0 no divergence, 1 divergences, 2 trouble."""
 
 
+class _ReportFile(click.Path):
+    """The path of a report, whose name says what it is."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read an option's value."""
+        if Path(str(value)).suffix not in SUFFIXES:
+            self.fail(f"{value}: the name must end in one of {', '.join(SUFFIXES)}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("traces", metavar="TRACE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @judging_options
 @click.option(
     "--format", "report", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="What to print."
+)
+@click.option(
+    "--write",
+    "files",
+    type=_ReportFile(),
+    metavar="FILE",
+    multiple=True,
+    help=f"Write a report into a file, too; its name tells which: {', '.join(SUFFIXES)}. Repeatable.",
 )
 @click.option(
     "--limit",
@@ -45,6 +67,7 @@ def replay(
     /,
     traces: tuple[Path, ...],
     report: str,
+    files: tuple[Path, ...],
     limit: int | None,
     jobs: int | None,
     **judging: Any,
@@ -63,36 +86,41 @@ def replay(
         vmdev replay boot.db
         vmdev replay boot.db --device rtc --format json
         vmdev replay boot.db --device com1=my_uart:Uart --until-divergence
-        vmdev replay traces/*.db --jobs 4
+        vmdev replay boot.db --write verdict.html
+        vmdev replay traces/*.db --jobs 4 --write junit.xml
     """
     make = Judging(**judging).replayer
+    formats = {report, *(SUFFIXES[file.suffix] for file in files)}
     if len(traces) > 1:
-        status = _replay_several(traces, make, report, limit, jobs)
+        if formats & NEEDS_ONE_TRACE:
+            raise click.UsageError(f"a report as {' or '.join(formats & NEEDS_ONE_TRACE)} shows one trace, give one")
+        outcomes = _replay_several(traces, make, jobs)
     else:
-        status = _replay_one(traces[0], make, report, limit)
-    if status:
-        context.exit(status)
+        outcomes = [_replay_one(traces[0], make, bool(formats & NEEDS_ACTIVITY))]
+    for file in files:
+        file.write_text(FORMATS[SUFFIXES[file.suffix]](outcomes, limit), encoding="utf-8")
+    click.echo(FORMATS[report](outcomes, limit), nl=False)
+    if any(outcome.trouble for outcome in outcomes):
+        context.exit(TROUBLE)
+    if not all(outcome.verdict is not None and outcome.verdict.agrees for outcome in outcomes):
+        context.exit(DIVERGED)
 
 
-def _replay_one(trace: Path, make: Callable[[TraceReader], Replayer], report: str, limit: int | None) -> int:
+def _replay_one(trace: Path, make: Callable[[TraceReader], Replayer], shows_activity: bool) -> Outcome:
     with TraceReader(trace) as reader:
         _tell(_notes(reader))
         replayer = make(reader)
+        activity = None
+        if shows_activity:
+            activity = Activity(reader.packed_sites, reader.first_exit, reader.exit_count, replayer.claim)
         with click.progressbar(
             length=reader.exit_count, label="Replaying", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as bar:
-            verdict = replayer.run(bar.update)
-    click.echo(FORMATS[report](verdict, limit), nl=False)
-    return 0 if verdict.agrees else DIVERGED
+            verdict = replayer.run(bar.update, activity)
+    return Outcome(trace.name, verdict, activity=activity)
 
 
-def _replay_several(
-    traces: Sequence[Path],
-    make: Callable[[TraceReader], Replayer],
-    report: str,
-    limit: int | None,
-    jobs: int | None,
-) -> int:
+def _replay_several(traces: Sequence[Path], make: Callable[[TraceReader], Replayer], jobs: int | None) -> list[Outcome]:
     from .shards import replay_all, weight  # not needed, and slow to import, for one trace
 
     with click.progressbar(
@@ -102,15 +130,11 @@ def _replay_several(
         hidden=not sys.stderr.isatty(),
     ) as bar:
         results = replay_all(traces, make, _notes, jobs or len(os.sched_getaffinity(0)), bar.update)
-    outcomes = [result.outcome for result in results]
     for result in results:
         _tell(result.notes)
         if result.outcome.trouble:
             click.echo(printable(f"Error: {result.outcome.trouble}"), err=True)
-    click.echo(COMBINED[report](outcomes, limit), nl=False)
-    if any(outcome.trouble for outcome in outcomes):
-        return TROUBLE
-    return 0 if all(outcome.verdict is not None and outcome.verdict.agrees for outcome in outcomes) else DIVERGED
+    return [result.outcome for result in results]
 
 
 def _notes(reader: TraceReader) -> list[str]:

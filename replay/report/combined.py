@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ..activity import Activity
 from ..printable import printable
 from ..verdict import Tally, Verdict
 from .json import VERSION, as_dict
@@ -28,6 +29,8 @@ class Outcome:
     verdict: Verdict | None = None
     trouble: str = ""
     """Why there is no verdict."""
+    activity: Activity | None = None
+    """How busy the devices were, if somebody asked for a report that shows it."""
 
 
 def as_text(outcomes: Sequence[Outcome], limit: int | None = None) -> str:

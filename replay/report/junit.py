@@ -12,6 +12,7 @@ from xml.etree import ElementTree as Xml
 
 from ..printable import printable
 from ..verdict import DeviceVerdict, Verdict
+from .combined import Outcome
 from .text import _root as root_text
 from .text import sentence
 
@@ -21,11 +22,12 @@ COUNTS: Final = (
 )  # fmt: skip
 
 
-def render(verdicts: Sequence[Verdict]) -> str:
-    """The document, ending with a newline."""
+def render(outcomes: Sequence[Outcome]) -> str:
+    """The document, ending with a newline. A trace without a verdict is a suite with one case, which is an error."""
     suites = Xml.Element("testsuites", name="vmdev")
-    for verdict in verdicts:
-        suites.append(_suite(verdict))
+    for outcome in outcomes:
+        verdict = outcome.verdict
+        suites.append(_suite(verdict) if verdict is not None else _trouble(printable(outcome.trace), outcome.trouble))
     for count in ("tests", "failures", "errors", "skipped"):
         suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
     Xml.indent(suites)
@@ -54,6 +56,13 @@ def _suite(verdict: Verdict) -> Xml.Element:
         Xml.SubElement(properties, "property", name=key, value=printable(str(value)))
     suite.extend(cases)
     Xml.SubElement(suite, "system-out").text = printable(sentence(verdict))
+    return suite
+
+
+def _trouble(name: str, trouble: str) -> Xml.Element:
+    suite = Xml.Element("testsuite", name=name, tests="1", failures="0", errors="1", skipped="0", time="0")
+    case = Xml.SubElement(suite, "testcase", classname=name, name="replay", time="0")
+    Xml.SubElement(case, "error", type="trouble", message=printable(trouble))
     return suite
 
 

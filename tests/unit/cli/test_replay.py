@@ -196,3 +196,29 @@ def test_text_from_the_trace_cannot_command_the_terminal(run: Run, tmp_path: Pat
 
 def test_help_has_an_example(run: Run) -> None:
     assert "vmdev replay boot.db" in run("replay", "--help").stdout
+
+
+# Reports in files
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("a.txt", "2 of 2 checked"), ("a.json", "{"), ("a.xml", "<?xml"), ("a.html", "<!DOCTYPE html>")],
+)
+def test_report_is_written_into_a_file_too(run: Run, good: Path, tmp_path: Path, name: str, begins: str) -> None:
+    done = run("replay", str(good), "--write", str(tmp_path / name), "--write", str(tmp_path / "other.json"))
+    assert done.stdout == run("replay", str(good)).stdout
+    assert (tmp_path / name).read_text().startswith(begins)
+    assert (tmp_path / "other.json").exists()
+
+
+def test_a_file_whose_name_says_nothing_is_refused(run: Run, trace: Path, tmp_path: Path) -> None:
+    done = run("replay", str(trace), "--write", str(tmp_path / "report.pdf"))
+    assert done.exit_code == 2
+    assert "must end in one of .txt, .json, .xml, .html" in done.stderr
+
+
+def test_a_page_shows_one_trace(run: Run, trace: Path) -> None:
+    done = run("replay", str(trace), str(trace), "--format", "html")
+    assert done.exit_code == 2
+    assert "shows one trace" in done.stderr

@@ -8,16 +8,17 @@ from xml.etree import ElementTree as Xml
 import pytest
 import sample
 
-from vmdev.replay.report import html, junit
+from vmdev.replay.report import Outcome, html, junit
 
 EXPECTED = Path(__file__).parent / "expected"
+OUTCOME = Outcome("sample.db", sample.verdict())
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("verdict.html", html.render(sample.verdict(), sample.activity())),
-        ("junit.xml", junit.render([sample.verdict()])),
+        ("junit.xml", junit.render([OUTCOME])),
     ],
 )
 def test_report_is_as_expected(name: str, text: str, request: pytest.FixtureRequest) -> None:
@@ -28,7 +29,7 @@ def test_report_is_as_expected(name: str, text: str, request: pytest.FixtureRequ
 
 
 def test_junit_has_a_case_for_each_device_and_counts_that_add_up() -> None:
-    suites = Xml.fromstring(junit.render([sample.verdict(), sample.verdict()]))
+    suites = Xml.fromstring(junit.render([OUTCOME, OUTCOME]))
     assert [suites.get(count) for count in ("tests", "failures", "errors", "skipped")] == ["8", "2", "2", "2"]
     cases = {case.get("name"): case for case in suites[0].iter("testcase")}
     assert list(cases) == ["rtc", "com1", "pit", "pic"]
@@ -37,11 +38,18 @@ def test_junit_has_a_case_for_each_device_and_counts_that_add_up() -> None:
 
 
 def test_junit_failure_names_the_first_root_and_shows_it() -> None:
-    suites = Xml.fromstring(junit.render([sample.verdict()]))
+    suites = Xml.fromstring(junit.render([OUTCOME]))
     (failure,) = suites.iter("failure")
     assert failure.get("message") == "2 root divergences, the first in rtc.Register A at exit 40"
     assert "hw=0xa6 model=0x24" in (failure.text or "")
     assert "UIP" in (failure.text or "")
+
+
+def test_junit_has_an_error_for_a_trace_that_could_not_be_replayed() -> None:
+    suites = Xml.fromstring(junit.render([OUTCOME, Outcome("lost.db", None, "lost.db: no such file")]))
+    assert (suites[1].get("name"), suites[1].get("errors"), suites.get("errors")) == ("lost.db", "1", "2")
+    (error,) = suites[1].iter("error")
+    assert error.get("message") == "lost.db: no such file"
 
 
 def test_html_shows_no_more_than_asked_for_roots_first_and_says_so() -> None:

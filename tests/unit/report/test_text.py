@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from vmdev.replay.report import FORMATS
+from vmdev.replay.activity import Activity
+from vmdev.replay.report import FORMATS, Outcome
 from vmdev.replay.report.text import CUT_OFF, MAX_FOLDS, render, sentence
 from vmdev.replay.verdict import (
     Access,
@@ -328,5 +329,8 @@ def test_no_line_ends_in_blanks_and_the_text_ends_with_one_newline() -> None:
 
 
 def test_every_format_renders_every_verdict() -> None:
+    outcome = Outcome(
+        "a.db", verdict_of(good(), bad(), divergences=[root()]), activity=Activity([], 0, 0, lambda _: None)
+    )
     for form in FORMATS.values():
-        assert form(verdict_of(good(), bad(), divergences=[root()]), None).endswith("\n")
+        assert form([outcome], None).endswith("\n")
