@@ -2,8 +2,9 @@
 
 A thread of its own looks now and then at how far the replay has got. If it stands at one access for too long, an
 exception is raised into the replay's thread, which ends any loop written in Python. Signals are not used: they belong
-to the program, and reach the main thread only. Where the exception has no effect (a loop in a C extension, or one that
-catches everything) nothing in the process can help: the watchdog then calls `give_up`.
+to the program, and reach the main thread only. Where the exception has no effect (in a call that sleeps, or a loop that
+catches everything) nothing in the process can help: the watchdog then calls `give_up`. Only a C function that never
+returns and never lets other threads run goes unnoticed.
 """
 
 from __future__ import annotations
