@@ -213,7 +213,9 @@ class TraceReader:
             rows: list[PackedSite] = self._connection.execute(
                 "SELECT address, kind, vcpu, region FROM site_packed ORDER BY id"
             ).fetchall()
-            first, last = self._connection.execute("SELECT min(id), max(id) FROM site_packed").fetchone()
+            first, last = self._connection.execute(
+                "SELECT (SELECT min(id) FROM site_packed), (SELECT max(id) FROM site_packed)"
+            ).fetchone()
         if not rows:
             return rows
         addresses, kinds, vcpus, _ = zip(*rows, strict=True)

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import gc
 import os
+import resource
 import sqlite3
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 import guests
 
+import generated
 from vmdev.cli.qemu import command
 from vmdev.cli.qemu.binary import Qemu, find_plugin, find_qemu
 from vmdev.cli.qemu.ops_events import EVENTS
@@ -36,6 +38,7 @@ from vmdev.replay.trace.writer import TraceWriter
 GOLDEN = Path(__file__).parents[2] / "traces" / "seabios-pc.db"
 SYNTHETIC_EXITS = 500_000
 PORT = 0x80
+VMDEV = Path(sys.executable).with_name("vmdev")
 
 
 class Timing(NamedTuple):
@@ -77,16 +80,19 @@ class Scratch(Device):
         return {"scr": self._scr}
 
 
-def in_turn(pairs: int, *sides: Callable[[], object]) -> list[Timing]:
-    """Run the sides one after the other, `pairs` times, after one run of each that does not count."""
+def in_turn(pairs: int, *sides: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> list[Timing]:
+    """Run the sides one after the other, `pairs` times, after one run of each that does not count.
+
+    `clock` is the processor's for what this process does by itself: others that run then do not count.
+    """
     runs: list[list[float]] = [[] for _ in sides]
     for round_number in range(pairs + 1):
         for side, times in zip(sides, runs, strict=True):
             gc.collect()
-            began = time.perf_counter()
+            began = clock()
             side()
             if round_number:
-                times.append(time.perf_counter() - began)
+                times.append(clock() - began)
     return [Timing(times) for times in runs]
 
 
@@ -188,7 +194,7 @@ def replaying(name: str, pairs: int, path: Path, board: Callable[[TraceReader], 
         with TraceReader(path) as reader:
             Replayer(reader, board(reader)).run()
 
-    rows, replayed = in_turn(pairs, lambda: read_rows(path), replay)
+    rows, replayed = in_turn(pairs, lambda: read_rows(path), replay, clock=time.process_time)
     with TraceReader(path) as reader:
         exits = reader.exit_count
     say(f"{name}: reading the rows with sqlite3", f"{exits / rows.median / 1e6:.2f} M exits/s")
@@ -211,6 +217,79 @@ def scratch_board(reader: TraceReader) -> Board:
     return board
 
 
+def replays(pairs: int, traces: list[Path], directory: Path) -> None:
+    """Replaying beside reading the rows: a trivial device, whole boots, a short trace of many sites."""
+    synthetic = directory / "synthetic.db"
+    make_synthetic(synthetic)
+    replaying("trivial device", pairs, synthetic, scratch_board)
+    for path in traces or [*recorded_boots(directory), GOLDEN]:
+        replaying(path.stem, pairs, path, lambda reader: build(reader.guest))
+
+
+def recorded_boots(directory: Path) -> list[Path]:
+    """Linux on a pc, which polls more the shorter an instruction takes; with and without a screen to clear."""
+    made = []
+    for name, extra in (("linux-pc", ()), ("linux-pc-vga", ("-vga", "std"))):
+        try:
+            guest = linux_pc(directory)
+        except guests.UnavailableError as error:
+            say(f"{name}: {error}", "skipped")
+            continue
+        path = directory / f"{name}-shift-1.db"
+        qemu = [guest.program, *guest.arguments, *extra, "-icount", "shift=1,sleep=off"]
+        subprocess.run(
+            [VMDEV, "record", "-o", path, "--", *qemu], stdin=subprocess.DEVNULL, capture_output=True, check=True
+        )
+        made.append(path)
+    return made
+
+
+def starting(pairs: int, directory: Path) -> None:
+    """What a replay costs before its first exit."""
+    path = directory / "short.db"
+    generated.make(path, 2)
+    interpreter, command_line = in_turn(
+        pairs,
+        lambda: subprocess.run([sys.executable, "-c", "pass"], check=True),
+        lambda: subprocess.run([VMDEV, "replay", path], stdout=subprocess.DEVNULL, check=True),
+    )
+    say("starting Python", f"{1000 * interpreter.median:.0f} ms")
+    say("vmdev replay of a trace of two exits", f"{1000 * command_line.median:.0f} ms")
+
+
+def several(pairs: int, directory: Path) -> None:
+    """Two equal traces, one after the other and at the same time."""
+    path = directory / "half.db"
+    generated.make(path, SYNTHETIC_EXITS)
+
+    def run(jobs: int) -> Callable[[], object]:
+        command = [VMDEV, "replay", path, path, "--jobs", str(jobs)]
+        return lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+    def processor_time() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = processor_time()
+    run(1)()
+    between = processor_time()
+    run(2)()
+    after = processor_time()
+    one, two = in_turn(pairs, run(1), run(2))
+    say("two equal traces, --jobs 2 / --jobs 1, in speed", f"{one.median / two.median:.2f} x")
+    say("the same, in processor time", f"{(after - between) / (between - before):.2f} x")
+
+
+def memory(exits: int, directory: Path) -> None:
+    """The largest resident set of a process that replays a long trace."""
+    path = directory / "long.db"
+    generated.make(path, exits)
+    above = generated.peak_mib(path) - generated.peak_mib(None)
+    say(f"memory above the interpreter's, replaying {exits:,} exits", f"{above:.0f} MiB")
+
+
+PARTS = ("replay", "start", "jobs", "memory")
+
 GUESTS: dict[str, Callable[[Path], Guest]] = {
     "seabios": lambda directory: Guest("SeaBIOS on pc", command.DEFAULT_PROGRAM, command.DEFAULT_GUEST),
     "linux-pc": linux_pc,
@@ -221,24 +300,38 @@ GUESTS: dict[str, Callable[[Path], Guest]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side (default: 5)")
-    parser.add_argument("--only", choices=[*GUESTS, "replay"], help="one guest's recording, or replaying")
+    parser.add_argument(
+        "--only", action="append", choices=[*GUESTS, *PARTS], help="one guest's recording, or a part; repeatable"
+    )
+    parser.add_argument(
+        "--trace", action="append", type=Path, default=[], help="replay this trace instead of boots; repeatable"
+    )
+    parser.add_argument(
+        "--exits",
+        type=int,
+        default=10_000_000,
+        help="length of the trace whose memory is measured (default: 10 million)",
+    )
     options = parser.parse_args()
+    wanted = options.only or [*GUESTS, *PARTS]
     pairs = options.pairs
     print(f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}, medians of {pairs} runs in turn")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         for guest, make in GUESTS.items():
-            if options.only in (None, guest):
+            if guest in wanted:
                 try:
                     recording(make(directory), pairs, directory)
                 except (guests.UnavailableError, RecordError) as error:
                     say(f"{guest}: {error}", "skipped")
-        if options.only not in (None, "replay"):
-            return
-        synthetic = directory / "synthetic.db"
-        make_synthetic(synthetic)
-        replaying("trivial device", pairs, synthetic, scratch_board)
-    replaying("traces/seabios-pc.db", pairs, GOLDEN, lambda reader: build(reader.guest))
+        if "replay" in wanted:
+            replays(pairs, options.trace, directory)
+        if "start" in wanted:
+            starting(pairs, directory)
+        if "jobs" in wanted:
+            several(pairs, directory)
+        if "memory" in wanted:
+            memory(options.exits, directory)
 
 
 if __name__ == "__main__":
