@@ -134,7 +134,8 @@ class Replayer:
         self._patience_s = patience_s
         self._give_up = give_up
         self._selected = tuple(device for device in board.devices if device in devices)
-        self._watched = _watch_all(board.devices, devices, contracts or {})
+        added = [board.contracts, contracts or {}]
+        self._watched = _watch_all(board.devices, devices, added)
         self._loose: dict[str, Watched] = {}
         """Culprits that are no device of the board, by name."""
         maps = {label: getattr(device, "registers", None) for label, device in board.devices.items()}
@@ -561,18 +562,22 @@ def _rare_collections() -> Iterator[None]:
 
 
 def _watch_all(
-    devices: Mapping[str, Device], selected: Collection[str], contracts: Mapping[str, Iterable[Contract]]
+    devices: Mapping[str, Device], selected: Collection[str], added: Sequence[Mapping[str, Iterable[Contract]]]
 ) -> dict[int, Watched]:
-    """Who judges each device, by the device's identity."""
-    unknown = [repr(name) for name in contracts if name not in devices]
+    """Who judges each device, by the device's identity; `added` are contracts besides those of the models."""
+    unknown = [repr(name) for contracts in added for name in contracts if name not in devices]
     if unknown:
         raise ContractError(f"there is no device {' or '.join(unknown)} for a contract; devices: {', '.join(devices)}")
     watched: dict[int, Watched] = {}
     for name, device in devices.items():
         registers = getattr(device, "registers", None) or RegisterMap()
-        found = clauses(name, registers, getattr(device, "contracts", ()), contracts.get(name, ()))
+        found = clauses(name, registers, getattr(device, "contracts", ()), _of(name, added))
         watched[id(device)] = Watched(name, device, not selected or name in selected, found)
     return watched
+
+
+def _of(name: str, added: Iterable[Mapping[str, Iterable[Contract]]]) -> list[Contract]:
+    return [contract for contracts in added for contract in contracts.get(name, ())]
 
 
 def _contract_use(clause: Clause) -> ContractUse:

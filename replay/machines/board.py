@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from ..bus import IoManager, MmioAddress, MmioRange, PioAddress, PioRange
 from ..clock import Clock
+from ..contracts import Contract
 from ..device import Device, Window
 from ..errors import DeviceConfigError
 from ..irq import Line
@@ -51,6 +52,8 @@ class Board:
         self.inputs: dict[str, tuple[str, Callable[[str], None]]] = {}
         """By the kind of a trace's events that tell of input from outside: the device that receives it, and what gives
         it the event's detail."""
+        self.contracts: dict[str, list[Contract]] = {}
+        """By device: contracts besides those that its model declares."""
         self.interrupts: Interrupts | None = None
         """Hears when a CPU takes an interrupt, if the trace tells."""
         self.lines: dict[str, tuple[Line, ...]] = {}

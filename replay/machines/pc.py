@@ -10,7 +10,21 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..guest import Guest
-from . import acpi, apic, chipset, firmware, isa, legacy, nics, qemu_ports, storage, video, virtio, virtio_cards
+from . import (
+    acpi,
+    apic,
+    chipset,
+    firmware,
+    host_clock,
+    isa,
+    legacy,
+    nics,
+    qemu_ports,
+    storage,
+    video,
+    virtio,
+    virtio_cards,
+)
 from .board import Board
 from .replacement import Replacements
 from .wiring import Part, Wiring
@@ -74,4 +88,6 @@ def _build(
     wiring = Wiring(machine, guest, usual, replacements)
     for add in PARTS:
         add(wiring)
+    if guest.clock == "host":
+        wiring.board.contracts = host_clock.contracts(wiring.board.devices)
     return wiring.board

@@ -23,7 +23,7 @@ ALLOWED = {
     "verdict": set(),
     "bus": {"bus", "device", "errors"},
     "devices": {"devices", "device", "contracts", "registers", "clock", "irq", "errors"},
-    "machines": {"machines", "devices", "bus", "clock", "irq", "guest", "device", "errors"},
+    "machines": {"machines", "contracts", "registers", "devices", "bus", "clock", "irq", "guest", "device", "errors"},
     "faults": set(),
     "naming": {"device", "registers", "verdict"},
     "causes": {"naming", "registers", "verdict"},
