@@ -85,19 +85,6 @@ STORED: Final = (
 )
 """Registers that do nothing but keep these bits of what is written to them."""
 
-KEPT_COUNTERS: Final = frozenset(
-    r.STATISTIC_AT[name]
-    for name in (
-        "CRCERRS", "ALGNERRC", "SYMERRS", "RXERRC", "MPC", "SCC", "ECOL", "MCC", "LATECOL", "COLC", "DC", "TNCRS",
-        "SEC", "CEXTERR", "RLEC", "XONRXC", "XONTXC", "XOFFRXC", "XOFFTXC", "FCRUC", "RFC", "RJC", "RNBC", "TSCTFC",
-        "MGTPRC", "MGTPDC", "MGTPTC", "GORCL", "GOTCL", "TORL", "TOTL",
-    )
-)  # fmt: skip
-"""Statistics that reading does not clear."""
-
-HIGH_HALVES: Final = frozenset((r.GORCH, r.GOTCH, r.TORH, r.TOTH))
-"""Reading one clears the low half, too."""
-
 THROTTLE_NS: Final = 256
 LEAST_THROTTLE: Final = 500
 RECEIVE_CAUSES: Final = r.ICR_RXT0 | r.ICR_RXDMT0 | r.ICR_RXO
@@ -142,7 +129,7 @@ class E1000(AlignedDevice):
         self._readers: dict[int, Callable[[], int]] = {
             at: partial(self._read_and_clear, at)
             for at in r.STATISTIC_AT.values()
-            if at not in KEPT_COUNTERS
+            if at not in r.KEPT_COUNTERS
         }  # fmt: skip
         self._readers |= {r.ICR: self._read_icr, r.EECD: self._eeprom.read, r.EERD: self._read_eerd}
         self._readers |= dict.fromkeys((r.IMC, *ABSENT), _zero)
@@ -221,7 +208,7 @@ class E1000(AlignedDevice):
             return True
         counted = (offset in r.RECEIVED and self._has_listened) or (offset in r.SENT and self._has_sent)
         if counted and hw > model:
-            if offset in KEPT_COUNTERS:
+            if offset in r.KEPT_COUNTERS:
                 self._values[offset] = hw
             return True
         if offset == r.STATUS and hw ^ model == r.STATUS_LU and not self._phy.is_negotiating:
@@ -293,7 +280,7 @@ class E1000(AlignedDevice):
     def _read_and_clear(self, at: int) -> int:
         value = self._values[at]
         self._values[at] = 0
-        if at in HIGH_HALVES:
+        if at in r.HIGH_HALVES:
             self._values[at - 4] = 0
         return value
 

@@ -8,7 +8,7 @@ Follows QEMU, whose PHY is linked when it comes up and in 1000 Mbit/s whatever i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ..clock import Clock
@@ -41,6 +41,9 @@ class Phy:
         negotiated: called when auto-negotiation is complete, after `link_changed`.
     """
 
+    resets: Mapping[int, int] = RESETS
+    """What is not 0 after a reset, without PHYID2."""
+
     def __init__(
         self, clock: Clock, identity: int, link_changed: Callable[[bool], None], negotiated: Callable[[], None]
     ) -> None:
@@ -55,7 +58,7 @@ class Phy:
     def reset(self) -> None:
         """A hardware reset: the link is up."""
         self._timer.cancel()
-        self.registers[:] = [RESETS.get(number, 0) for number in range(32)]
+        self.registers[:] = [self.resets.get(number, 0) for number in range(32)]
         self.registers[PHYID2] = self._identity
 
     def state(self) -> Iterator[tuple[str, int]]:
@@ -77,12 +80,16 @@ class Phy:
         if number not in WRITABLE:
             return False
         if number == PCTRL:
-            self.registers[PCTRL] = value & ~(PCTRL_RESERVED | PCTRL_RESTART | PCTRL_RESET)
-            if value & PCTRL_ENABLE and value & PCTRL_RESTART:
-                self.restart()
+            self.write_control(value)
         else:
             self.registers[number] = value
         return True
+
+    def write_control(self, value: int) -> None:
+        """PCTRL: restart and reset clear themselves; the reset does nothing."""
+        self.registers[PCTRL] = value & ~(PCTRL_RESERVED | PCTRL_RESTART | PCTRL_RESET)
+        if value & PCTRL_ENABLE and value & PCTRL_RESTART:
+            self.restart()
 
     def restart(self) -> None:
         """Restart auto-negotiation: the link is down until it is complete. QEMU's timer counts whole milliseconds."""

@@ -118,6 +118,19 @@ SENT: Final = frozenset(
 )  # fmt: skip
 """Statistics that count what is sent."""
 
+KEPT_COUNTERS: Final = frozenset(
+    STATISTIC_AT[name]
+    for name in (
+        "CRCERRS", "ALGNERRC", "SYMERRS", "RXERRC", "MPC", "SCC", "ECOL", "MCC", "LATECOL", "COLC", "DC", "TNCRS",
+        "SEC", "CEXTERR", "RLEC", "XONRXC", "XONTXC", "XOFFRXC", "XOFFTXC", "FCRUC", "RFC", "RJC", "RNBC", "TSCTFC",
+        "MGTPRC", "MGTPDC", "MGTPTC", "GORCL", "GOTCL", "TORL", "TOTL",
+    )
+)  # fmt: skip
+"""Statistics that reading does not clear, in QEMU."""
+
+HIGH_HALVES: Final = frozenset((GORCH, GOTCH, TORH, TOTH))
+"""Reading one clears the low half, too."""
+
 
 def declare(rows: Iterable[Row], resets: dict[int, int], untold: frozenset[int] = frozenset()) -> list[Register]:
     """Registers of 32 bits with their reset values: 0 unless `resets` says otherwise, none for the `untold`."""

@@ -8,6 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from ..devices.e1000 import E1000, IO_AT, PHY_IDENTITIES
+from ..devices.e1000e import DEVICE_ID as E1000E_ID
+from ..devices.e1000e import E1000e
+from ..devices.e1000e_registers import IO_AT as E1000E_IO_AT
+from .messages import FunctionMessages
 from .pci_cards import CARDS, Card
 from .peripherals import FIRST_MAC, Peripherals
 from .wiring import Wiring
@@ -29,6 +33,21 @@ def add_e1000(wiring: Wiring) -> None:
         wiring.board.add(f"e1000@{function.name}", nic)
         function.show(0, nic)
         function.show(1, nic, at=IO_AT)
+
+
+def add_e1000e(wiring: Wiring) -> None:
+    """Intel 82574L. Its flash is empty: nothing answers in that BAR."""
+    functions = wiring.pci.find(INTEL, E1000E_ID)
+    peripherals = Peripherals(wiring.guest)
+    found = peripherals.on_pci([function.what for function in functions], "e1000e".__eq__)
+    for function, (_, mac) in zip(functions, found, strict=True):
+        nic = E1000e(
+            wiring.board.clock, function.intx, FunctionMessages(function), mac or FIRST_MAC,
+            has_vet=peripherals.machine_version >= (6, 1),
+        )  # fmt: skip
+        wiring.board.add(f"e1000e@{function.name}", nic)
+        function.show(0, nic)
+        function.show(2, nic, at=E1000E_IO_AT)
 
 
 def _is_e1000(driver: str) -> bool:

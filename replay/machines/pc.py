@@ -55,6 +55,7 @@ PARTS: Final[tuple[Part, ...]] = (
     storage.add_ata,
     storage.add_ahci,
     nics.add_e1000,
+    nics.add_e1000e,
     isa.add_keyboard,
     isa.add_dma,
     isa.add_coprocessor,

@@ -13,7 +13,6 @@ from typing import Final
 
 from ..devices import pci_capabilities
 from ..devices.pci_config import (
-    CAPABILITIES_POINTER,
     COMMAND,
     COMMAND_MASTER,
     INTERRUPT_PIN,
@@ -29,6 +28,7 @@ from ..devices.virtio_pci import registers_for as modern_registers
 from ..devices.virtio_pci_legacy import VirtioPciLegacy
 from ..devices.virtio_pci_legacy import registers_for as legacy_registers
 from ..guest import PciFunction
+from .messages import FunctionMessages
 from .pci import Function
 from .pci_card_kinds import PMCSR_STATE, CardContext
 from .pci_cards import CARDS, Card
@@ -55,7 +55,7 @@ KINDS: Final = {
 STRUCTURES: Final = ((1, 0x0000, 0x1000), (3, 0x1000, 0x1000), (4, 0x2000, 0x1000), (2, 0x3000, 0x1000))
 """Common configuration, ISR, configuration space, notifications: number, offset in the BAR, size."""
 PCI_CFG: Final = 5
-CAP_VENDOR, CAP_MSIX = 0x09, 0x11
+CAP_VENDOR: Final = 0x09
 PAGE: Final = 0x1000
 
 
@@ -111,15 +111,11 @@ def _show(wiring: Wiring, function: Function, device: VirtioDevice) -> None:
         function.show(bar, modern)
     if _has_legacy(function):
         kind = type("VirtioPciLegacy", (VirtioPciLegacy,), {"registers": legacy_registers(type(device))})
-        control = find_capability(config, CAP_MSIX)
-
-        def msix_enabled() -> bool:
-            return control is not None and bool(config.peek(control + 3, 1) & 0x80)
 
         def become_master() -> None:
             config.poke(COMMAND, 2, config.peek(COMMAND, 2) | COMMAND_MASTER)
 
-        legacy = kind(device, vectors, msix_enabled, become_master)
+        legacy = kind(device, vectors, FunctionMessages(function).msix_enabled, become_master)
         wiring.board.add(f"{device.name}-legacy@{function.name}", legacy)
         function.show(0, legacy)
 
@@ -129,14 +125,6 @@ def _show(wiring: Wiring, function: Function, device: VirtioDevice) -> None:
             device.set_status(device.status & ~S_DRIVER_OK)
 
     config.watch(COMMAND, 1, master_changed)
-
-
-def find_capability(config: PciConfig, identity: int) -> int | None:
-    """Where a capability is; None if the function has none, or if only the recording knows."""
-    at = config.peek(CAPABILITIES_POINTER, 1)
-    while at and config.peek(at, 1) != identity:
-        at = config.peek(at + 1, 1)
-    return at or None
 
 
 # Configuration space

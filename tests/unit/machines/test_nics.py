@@ -6,6 +6,7 @@ import json
 
 from vmdev.replay.bus import MmioAddress, PioAddress
 from vmdev.replay.devices.e1000 import E1000
+from vmdev.replay.devices.e1000e import E1000e
 from vmdev.replay.devices.pci_config import PciConfig
 from vmdev.replay.guest import Guest, PciBar, PciFunction, Region
 from vmdev.replay.machines import build
@@ -55,6 +56,46 @@ def test_the_bars_show_the_card() -> None:
     assert config.read(0x2C, 4) == 0x1100_1AF4
     assert config.read(0x34, 1) == 0
     assert config.read(0x3D, 1) == 1
+
+
+def e1000e(slot: int) -> PciFunction:
+    bars = PciBar(0, 0x2_0000), PciBar(1, 0x2_0000), PciBar(2, 0x20, is_io=True), PciBar(3, 0x4000, address=0xFEBD_0000)
+    return PciFunction(0, slot, 0, 0x8086, 0x10D3, 0x0200, "", bars)
+
+
+def test_the_82574_interrupts_as_its_function_is_told() -> None:
+    table = (
+        Region("mmio", 0xFEBD_0000, 0xFEBD_004F, "msix-table"), Region("mmio", 0xFEBD_2000, 0xFEBD_2007, "msix-pba")
+    )  # fmt: skip
+    guest = Guest("q35", functions=(e1000e(2),), regions=(CONFIG_PORTS, *table))
+    board = build(guest)
+    card, config, msix = (board.devices[f"{kind}@00:02.0"] for kind in ("e1000e", "pci", "msix"))
+    assert isinstance(card, E1000e)
+    assert isinstance(config, PciConfig)
+    assert mac_of(board, "e1000e@00:02.0").to_bytes(6, "little") == bytes.fromhex("525400123456")
+    card.write(0xE4, 4, 0x8_0000)
+    card.write(0xD0, 4, 4 | 1 << 24)
+    card.write(0xC8, 4, 4)
+    assert config.intx.level
+    assert card.read(0xC0, 4) == 0x8000_0004
+    # What a guest has read and written of the capabilities
+    config.poke(0x34, 1, 0xD0)
+    config.poke(0xD0, 4, 0x0001_A005)
+    config.poke(0xA0, 4, 0x8004_0011)
+    card.write(0xC8, 4, 4)
+    assert card.read(0xC0, 4) == 0x8100_0004, "with MSI-X there is OTHER"
+    assert msix.state()["pending"] == 1
+
+
+def test_without_a_table_there_are_no_messages() -> None:
+    board = build(Guest("q35", functions=(e1000e(2),), regions=(CONFIG_PORTS,)))
+    card, config = board.devices["e1000e@00:02.0"], board.devices["pci@00:02.0"]
+    assert isinstance(config, PciConfig)
+    config.poke(0x34, 1, 0xA0)
+    config.poke(0xA0, 4, 0x8004_0011)
+    card.write(0xE4, 4, 0x8)
+    card.write(0xD0, 4, 1 << 20)
+    card.write(0xC8, 4, 1 << 20)
 
 
 def test_older_machines_have_no_vlan_type() -> None:

@@ -10,7 +10,8 @@ from vmdev.replay.devices.pci_config import PciConfig
 from vmdev.replay.guest import Guest, PciBar, PciFunction, Region
 from vmdev.replay.machines import build
 from vmdev.replay.machines.board import Board
-from vmdev.replay.machines.virtio_cards import find_capability, type_of
+from vmdev.replay.machines.messages import find_capability
+from vmdev.replay.machines.virtio_cards import type_of
 
 CONFIG_PORTS = Region("pio", 0xCF8, 0xCFB, "pci-conf-idx")
 IO, MSIX, MODERN = 0xC000, 0xFEBF_1000, 0xFE00_0000
