@@ -389,3 +389,10 @@ def test_reset_clears_registers_and_keeps_memory() -> None:
     device.reset()
     assert read(device, 0x3CC) == get_dispi(device, bochs_dispi.ENABLE) == 0
     assert device.state()["DISPI ID"] == 0xB0C5
+
+
+def test_one_register_stands_for_all_of_the_window_and_of_the_edid() -> None:
+    for offset, name in ((regs.WINDOW + 0x1234, "Window"), (regs.EDID + 0x17F, "EDID"), (port(0x3C2), "IS0")):
+        register = regs.REGISTERS.find(offset, "r")
+        assert register is not None
+        assert register.name == name
