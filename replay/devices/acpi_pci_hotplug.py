@@ -2,11 +2,11 @@
 
 Source: QEMU, docs/specs/acpi_pci_hotplug.rst.
 
-Modelled: all registers: nothing is ever plugged or unplugged by the host, and no card has an ACPI index.
+Modelled: all registers: nothing is ever plugged or unplugged by the host; the ACPI indices of the cards on bus 0.
 
 Not modelled: cards that the host plugs while the guest runs.
 
-Follows QEMU: only accesses of four bytes count; the byte selectors that are read only answer for the selected bus.
+Follows QEMU: only accesses of four bytes count; the index is read once for each write of a slot.
 """
 
 from __future__ import annotations
@@ -37,16 +37,19 @@ class AcpiPciHotplug(Device):
 
     Args:
         fixed_slots: of bus 0, a bit for each slot whose card cannot be removed.
+        indices: the ACPI indices of the cards on bus 0, by slot; the others have 0.
     """
 
     title = "QEMU ACPI PCI hot-plug registers"
     registers = REGISTERS
-    kept_by_reset = ("select",)
+    kept_by_reset = ("select", "index")
     width = 4
 
-    def __init__(self, fixed_slots: int = 0) -> None:
+    def __init__(self, fixed_slots: int = 0, indices: Mapping[int, int] | None = None) -> None:
         self._fixed_slots = fixed_slots
+        self._indices = {} if indices is None else indices
         self._select = 0
+        self._index = 0
 
     @classmethod
     def alone(cls, clock: Clock) -> Self:
@@ -64,13 +67,19 @@ class AcpiPciHotplug(Device):
             return self._select
         if offset == REMOVABLE:
             return 0xFFFF_FFFF & ~(0 if self._select else self._fixed_slots)
+        if offset == INDEX:
+            index, self._index = self._index, 0
+            return index
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
         """See `Device.write`."""
         if size == 4 and offset == SELECT:
             self._select = value
+        elif size == 4 and offset == INDEX and value and not self._select:
+            slot = (value & -value).bit_length() - 1
+            self._index = self._indices.get(slot, 0)
 
     def state(self) -> Mapping[str, int]:
         """See `Device.state`."""
-        return {"select": self._select}
+        return {"select": self._select, "index": self._index}

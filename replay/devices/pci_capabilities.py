@@ -14,16 +14,9 @@ from typing import Final
 from ..registers import Field, Register, bit
 from .pci_config import PciConfig
 
-CAP_PM, CAP_MSI, CAP_VENDOR, CAP_SSVID, CAP_EXPRESS, CAP_MSIX, CAP_SATA, CAP_AF = (
-    0x01,
-    0x05,
-    0x09,
-    0x0D,
-    0x10,
-    0x11,
-    0x12,
-    0x13,
-)
+CAP_PM, CAP_MSI, CAP_VENDOR, CAP_SHPC, CAP_SSVID, CAP_EXPRESS, CAP_MSIX, CAP_SATA = (
+    0x01, 0x05, 0x09, 0x0C, 0x0D, 0x10, 0x11, 0x12,
+)  # fmt: skip
 
 MSI_ENABLE, MSI_64, MSI_MASKS, MSI_VECTORS_SHIFT = 0x01, 0x80, 0x100, 1
 MSIX_ENABLE, MSIX_MASK_ALL = 0x8000, 0x4000
@@ -125,11 +118,12 @@ def add_subsystem(config: PciConfig, vendor_id: int, subsystem_id: int, offset: 
 
 # PCI Express
 
-ENDPOINT, ROOT_PORT, INTEGRATED = 0, 4, 9
+ENDPOINT, ROOT_PORT, UPSTREAM_PORT, DOWNSTREAM_PORT, TO_PCI, INTEGRATED = 0, 4, 5, 6, 7, 9
 """Kinds of functions (device/port type): the last is an endpoint on the root bus."""
 
 EXTENDED_TAG, ROLE_BASED_ERRORS, FUNCTION_RESET = 0x20, 0x8000, 0x1000_0000
 LINK_2_5GT_X1: Final = 0x0411
+SLOT_COMMAND_COMPLETED: Final = 0x0010
 AER_UNCORRECTABLE, AER_CORRECTABLE = 0x03FF_F030, 0xF1C1
 
 FIELDS_DEVICE_CONTROL: Final = (bit("CERE", 0), bit("NFERE", 1), bit("FERE", 2), bit("URRE", 3), bit("BCR_FLR", 15))
@@ -165,23 +159,30 @@ def add_express(
     return at
 
 
-def add_slot(config: PciConfig, at: int, slot: int | None) -> None:
+def add_slot(config: PciConfig, at: int, slot: int | None, speeds: int) -> None:
     """Complete the PCI Express capability of a root port: slot, root and second link registers.
 
     Args:
         config: the port's.
         at: where the capability is.
         slot: the number of the slot; None if only the recording knows it.
+        speeds: of the link, as a mask; 0 where the second link registers are not used.
     """
     config.declare(at + 0x14, 4, 0x0002_007B | (slot or 0) << 19)
     if slot is None:
         config.learn(at + 0x14, 4, 0xFFF8_0000)
     config.declare(at + 0x18, 2, 0x03C0, 0x07F9)
     config.declare(at + 0x1A, 2, 0, clears=0x19)
+
+    def complete() -> None:
+        config.poke(at + 0x1A, 2, config.peek(at + 0x1A, 2) | SLOT_COMMAND_COMPLETED)
+
+    config.watch(at + 0x18, 2, complete, on_reset=False)
     config.declare(at + 0x1C, 4, 0, 0x7)
     config.declare(at + 0x20, 4, 0)
-    config.declare(at + 0x2C, 4, 0x1E)
-    config.declare(at + 0x30, 2, 0x0004, 0x000F)
+    if speeds:
+        config.declare(at + 0x2C, 4, speeds)
+        config.declare(at + 0x30, 2, 0x0004, 0x000F)
     _name(config, "PXCAP.SLCAP", "Slot capabilities", at + 0x14, 32)
     _name(config, "PXCAP.SLCTL", "Slot control", at + 0x18, 16)
     _name(config, "PXCAP.SLSTS", "Slot status", at + 0x1A, 16)

@@ -231,7 +231,7 @@ class PciConfig(Device):
         at = self.rom_base if number == ROM_BAR else BAR_0 + 4 * number
         flags = 1 if is_io else (4 if is_64 else 0) | (8 if prefetch else 0)
         width = 8 if is_64 else 4
-        writable = -size & (1 << 8 * width) - 1 & ~(0x3 if is_io else 0xF)
+        writable = -size & (1 << 8 * width) - 1
         if number == ROM_BAR:
             writable, flags = writable | ROM_ENABLE, 0
         self.bars[number] = Bar(at, size, is_io, is_64)
@@ -249,10 +249,11 @@ class PciConfig(Device):
         self.declare(STATUS, 2, self.peek(STATUS, 2) | STATUS_CAPABILITIES, clears=STATUS_ERRORS)
         return offset
 
-    def watch(self, offset: int, size: int, changed: Callable[[], None]) -> None:
+    def watch(self, offset: int, size: int, changed: Callable[[], None], *, on_reset: bool = True) -> None:
         """Call `changed` after each write that touches the `size` bytes at `offset`, and after each reset."""
         self._watchers.append((offset, offset + size, changed))
-        self._resets.append(changed)
+        if on_reset:
+            self._resets.append(changed)
 
     # The guest's accesses
 

@@ -104,6 +104,8 @@ class PciHost(Device):
 
     def __init__(self, reset_bits: int = 0, functions: dict[int, PciConfig] | None = None) -> None:
         self.functions = {} if functions is None else functions
+        self.extra_roots: dict[int, dict[int, PciConfig]] = {}
+        """The functions on other root buses, by their fixed bus numbers."""
         self._reset_bits = reset_bits
         self._address = 0
         self._found: dict[int, PciConfig | None] = {}
@@ -116,9 +118,10 @@ class PciHost(Device):
         """See `Device.alone`."""
         return cls(ICH9_RESET_BITS)
 
-    def attach(self, config: PciConfig, devfn: int, bridge: PciBridge | None = None) -> None:
-        """Put a function on bus 0, or behind a bridge."""
-        (self.functions if bridge is None else bridge.behind)[devfn] = config
+    def attach(self, config: PciConfig, devfn: int, bridge: PciBridge | None = None, root: int = 0) -> None:
+        """Put a function behind a bridge, or on root bus number `root`."""
+        functions = self.extra_roots.setdefault(root, {}) if root else self.functions
+        (functions if bridge is None else bridge.behind)[devfn] = config
         if isinstance(config, PciBridge):
             config.watch(PRIMARY_BUS, 3, self._found.clear)
             config.watch(BRIDGE_CONTROL, 2, self._found.clear)
@@ -129,21 +132,28 @@ class PciHost(Device):
         key = bus << 8 | devfn
         found = self._found.get(key, NOBODY)
         if found is NOBODY:
-            found = self._found[key] = self._on_bus(self.functions, bus).get(devfn)
+            found = self._found[key] = self._on_any_bus(bus).get(devfn)
         return found  # type: ignore[return-value]
 
-    def _on_bus(self, functions: dict[int, PciConfig], bus: int) -> dict[int, PciConfig]:
-        """The functions on bus number `bus`, looked for from the bus with `functions` on."""
-        if bus == 0 and functions is self.functions:
-            return functions
+    def _on_any_bus(self, bus: int) -> dict[int, PciConfig]:
+        """The functions on bus number `bus`."""
+        if bus == 0:
+            return self.functions
+        if bus in self.extra_roots:
+            return self.extra_roots[bus]
+        found = (self._behind(functions, bus) for functions in (self.functions, *self.extra_roots.values()))
+        return next((functions for functions in found if functions is not None), {})
+
+    def _behind(self, functions: dict[int, PciConfig], bus: int) -> dict[int, PciConfig] | None:
+        """The functions on bus number `bus`, if one of these bridges leads to it."""
         for config in reversed(functions.values()):  # QEMU asks the bridge that was made last first
             if not isinstance(config, PciBridge) or config.peek(BRIDGE_CONTROL, 2) & BUS_RESET:
                 continue
             if config.peek(SECONDARY_BUS, 1) == bus:
                 return config.behind
             if config.peek(SECONDARY_BUS, 1) < bus <= config.peek(SUBORDINATE_BUS, 1):
-                return self._on_bus(config.behind, bus)
-        return {}
+                return self._behind(config.behind, bus)
+        return None
 
     def reset(self) -> None:
         """See `Device.reset`. CONFIG_ADDRESS stays."""

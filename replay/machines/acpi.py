@@ -25,9 +25,11 @@ from ..devices.ich9_tco import Ich9Tco
 from ..devices.piix4_pm import Piix4Pm
 from ..devices.smbus_host import SIZE as SMBUS_SIZE
 from ..devices.smbus_host import SmbusHost
+from ..guest import Guest
 from ..irq import Line
 from .flat_view import Ports
 from .pci import Function
+from .peripherals import Peripherals, has_address, has_id, integer
 from .wiring import Wiring
 
 APM_PORTS: Final = 0xB2
@@ -136,7 +138,8 @@ def _add_hotplug(wiring: Wiring) -> None:
     board, guest = wiring.board, wiring.guest
     for number, port in enumerate(wiring.places("acpi-pci-hotplug")):
         slots = sum(1 << f.slot for f in guest.functions if f.bus == 0 and f.class_code >> 8 == 0x06)
-        board.add(f"pci-hotplug{number or ''}", AcpiPciHotplug(slots), pio=[(port, PCI_HOTPLUG_SIZE)])
+        model = AcpiPciHotplug(slots, _acpi_indices(guest))
+        board.add(f"pci-hotplug{number or ''}", model, pio=[(port, PCI_HOTPLUG_SIZE)])
     sizes = {
         region.first: region.size
         for region in guest.regions
@@ -146,8 +149,19 @@ def _add_hotplug(wiring: Wiring) -> None:
         present = guest.meta.get("smp", 1)
         present = present if isinstance(present, int) else 1
         most = re.search(r"maxcpus=(\d+)", str(guest.meta.get("command", "")))
-        model = AcpiCpuHotplug(present, int(most[1]) if most else present)
-        board.add(f"cpu-hotplug{number or ''}", model, pio=[(port, sizes.get(port, LEGACY_SIZE))])
+        cpus = AcpiCpuHotplug(present, int(most[1]) if most else present)
+        board.add(f"cpu-hotplug{number or ''}", cpus, pio=[(port, sizes.get(port, LEGACY_SIZE))])
+
+
+def _acpi_indices(guest: Guest) -> dict[int, int]:
+    """The ACPI indices that the command line gives to cards on bus 0, by slot."""
+    indices = {}
+    for device in Peripherals(guest).devices:
+        index = integer(device, "acpi-index", 0)
+        for function in guest.functions if index else ():
+            if function.bus == 0 and (has_id(device, function) or has_address(device, function)):
+                indices[function.slot] = index
+    return indices
 
 
 def _add_ged(wiring: Wiring) -> None:

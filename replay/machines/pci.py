@@ -17,7 +17,7 @@ line to drive with the level of the function's interrupt; `function.msix`, if th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +29,7 @@ from ..devices.pci_config import BAR_0, COMMAND, PciConfig, Space
 from ..devices.pci_host import PciHost, function_name
 from ..guest import PciFunction
 from ..irq import Line
-from .board import Board
+from .board import AnyDevice, Board
 from .flat_view import Claim, FlatView
 from .pirqs import Pirqs
 
@@ -102,6 +102,14 @@ class Function:
             self.config.watch(capability + 2, 2, lambda: device.control(self.config.peek(capability + 2, 2)))
         return device
 
+    def add_device(self, name: str, device: AnyDevice) -> AnyDevice:
+        """Put a device of the function on the board, as ``name@00:01.0``."""
+        return self._pci.board.add(f"{name}@{self.name}", device)
+
+    def when_built(self, action: Callable[[], None]) -> None:
+        """Do something when all functions are on the board."""
+        self._pci.actions.append(action)
+
     def remap(self) -> None:
         """Put what the BARs show where the guest has them now."""
         places = list(self._places())
@@ -145,6 +153,8 @@ class Pci:
         self.functions: dict[str, Function] = {}
         """By name."""
         self.pirqs = Pirqs()
+        self.actions: list[Callable[[], None]] = []
+        """What remains to be done when all functions are there."""
         self.router: Router | None = None
         """From the request lines of the root bus to interrupts."""
 
@@ -153,7 +163,8 @@ class Pci:
         assert self.host is not None
         function = Function(self, what, config, parent)
         self.board.add(f"pci@{function.name}", config)
-        self.host.attach(config, what.slot << 3 | what.function, function.bridge)
+        root = what.bus if parent is None else 0
+        self.host.attach(config, what.slot << 3 | what.function, function.bridge, root)
         self.functions[function.name] = function
         config.intx.connect(partial(self._interrupt, function))
         return function

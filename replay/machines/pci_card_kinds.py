@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..devices import pci_capabilities as caps
-from ..devices.pci_bridge import IO_BASE, MEMORY_BASE, PREFETCHABLE_BASE, SECONDARY_STATUS
-from ..devices.pci_config import COMMAND, STATUS_ERRORS
 
 if TYPE_CHECKING:
     from .pci import Function
 
 PMCSR_STATE, PMCSR_NO_SOFT_RESET = 0x0003, 0x0008
-_BRIDGE_STATUS: Final = 0x00A0
 
 
 class MsixPlace(NamedTuple):
@@ -32,6 +29,8 @@ class CardContext(NamedTuple):
     msix: MsixPlace | None = None
     has_ecam: bool = False
     is_behind_port: bool = False
+    is_on_extra_root: bool = False
+    """Whether it is on or behind another root bus than the first."""
     is_multifunction: bool = False
     options: Mapping[str, str] = MappingProxyType({})
     """The properties of its ``-device`` option, if it could be found."""
@@ -92,6 +91,24 @@ def megasas(function: Function, context: CardContext) -> None:
     _msix(function, context, 0x68)
 
 
+def nec_xhci(function: Function, context: CardContext) -> None:
+    """NEC uPD720200."""
+    caps.add_msi(function.config, 0x70, vectors=16)
+    xhci(function, context)
+
+
+def vmxnet3(function: Function, context: CardContext) -> None:
+    """VMware's paravirtual network card."""
+    config = function.config
+    caps.add_msi(config, 0x84)
+    _msix(function, context, 0x9C)
+    if context.has_ecam:
+        caps.add_express(config, 0x48, context.express_kind)
+    if config.size > 0x100:
+        caps.add_extended(config, 0x100, 0x03, 1, 0, 12)
+        config.learn(0x104, 8)  # the MAC address
+
+
 def hda(function: Function, context: CardContext) -> None:
     """Intel HD Audio of the ICH9."""
     caps.add_msi(function.config, 0x60)
@@ -119,51 +136,3 @@ def i6300esb(function: Function, context: CardContext) -> None:
     """Intel 6300ESB watchdog: its configuration and lock registers are not modelled."""
     function.config.learn(0x60, 2)
     function.config.learn(0x68, 1)
-
-
-# Bridges
-
-
-def pci_bridge(function: Function, context: CardContext) -> None:
-    """QEMU's conventional bridge with its hot-plug controller (SHPC) and slot numbering."""
-    config = function.config
-    config.declare(SECONDARY_STATUS, 2, _BRIDGE_STATUS, clears=STATUS_ERRORS)
-    if 0 in config.bars:
-        at = config.add_capability(0x0C, 8, 0x40)
-        config.declare(at + 2, 1, 0, 0xFF)
-        config.declare(at + 4, 4, 0, 0xFFFF_FFFF)
-        config.learn(at + 3, 5)  # a window to registers of the controller, which is not modelled
-    at = config.add_capability(0x04, 4, 0x48)
-    chassis = context.number("chassis_nr")
-    config.declare(at + 2, 2, 0x20 | (chassis or 0) << 8)
-    if chassis is None:
-        config.learn(at + 3, 1)
-    caps.add_msi(config, 0x4C, masks=True)
-
-
-def i82801b11(function: Function, context: CardContext) -> None:
-    """Intel ICH9 DMI-to-PCI bridge."""
-    function.config.declare(SECONDARY_STATUS, 2, _BRIDGE_STATUS, clears=STATUS_ERRORS)
-    caps.add_subsystem(function.config, 0, 0, 0x50)
-
-
-def root_port(function: Function, context: CardContext) -> None:
-    """QEMU's PCI Express root port."""
-    config = function.config
-    config.declare(COMMAND, 2, 0, 0x0507)
-    config.declare(IO_BASE, 2, 0x00F0, 0xF0F0)
-    config.declare(MEMORY_BASE, 4, 0x0000_FFF0, 0xFFF0_FFF0)
-    config.declare(PREFETCHABLE_BASE, 4, 0x0001_FFF1, 0xFFF0_FFF0)
-    config.declare(0x3E, 2, 0, 0x005F)
-    caps.add_subsystem(config, 0x1B36, 0, 0x40)
-    function.add_msix(0x48, 1, (0, 0), (0, 0x800))
-    at = caps.add_express(
-        config, 0x54, caps.ROOT_PORT, link=0x0030_0604, flags=0x100, capabilities_2=0x0030_0020, controls_2=0x8020
-    )
-    caps.add_slot(config, at, context.number("slot"))
-    config.declare(at + 0x12, 2, 0x0011, clears=0xC000)
-    caps.add_errors(config, 0x100, 0x148, is_root=True, log=0x2A0)
-    caps.add_extended(config, 0x148, 0x0D, 1, 0, 8)
-    if config.size > 0x148:
-        config.declare(0x14C, 2, 0x005F)
-        config.declare(0x14E, 2, 0, 0x005F)

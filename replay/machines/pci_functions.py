@@ -7,18 +7,19 @@ Source: QEMU's ``query-pci`` and ``info mtree -f``, which the trace carries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from ..devices.i440fx import I440Fx
 from ..devices.ich9_lpc import Ich9Lpc
-from ..devices.msix_table import ENTRY_SIZE
-from ..devices.pci_bridge import PciBridge
+from ..devices.pci_bridge import SECONDARY_STATUS, PciBridge
 from ..devices.pci_config import (
     CAPABILITIES_POINTER,
     HEADER_SIZE,
     HEADER_TYPE,
     INTERRUPT_PIN,
+    LATENCY_TIMER,
+    MIN_GNT,
     MULTI_FUNCTION,
     PROG_IF,
     REVISION_ID,
@@ -32,11 +33,11 @@ from ..devices.piix4_pm import Piix4Pm
 from ..devices.q35_mch import Q35Mch
 from ..guest import Guest, PciFunction
 from .pci import Function, Pci
-from .pci_card_kinds import CardContext, MsixPlace
+from .pci_card_kinds import CardContext
 from .pci_cards import CARDS
+from .pci_facts import PCI_BRIDGE, bridges_of, find_msix, isa_ports, ram_below_4g
 from .peripherals import Options, Peripherals, has_address, has_id
 
-PCI_BRIDGE: Final = 0x0604
 NO_VENDOR: Final = 0xFFFF
 STATUS_KIND: Final = 0x06B0
 """Bits of the status register that say what a function can do."""
@@ -52,7 +53,10 @@ CHIPSET: Final[dict[tuple[int, int], Callable[[Guest], PciConfig]]] = {
 }
 """Functions with models of their own."""
 
-DRIVERS: Final = {(0x1B36, 0x0001): "pci-bridge", (0x1B36, 0x000C): "pcie-root-port"}
+DRIVERS: Final = {
+    (0x1B36, 0x0001): "pci-bridge", (0x1B36, 0x000C): "pcie-root-port", (0x8086, 0x3420): "ioh3420",
+    (0x104C, 0x8233): "xio3130-downstream",
+}  # fmt: skip
 """QEMU's names of cards whose options matter here."""
 
 
@@ -64,11 +68,10 @@ def add_functions(pci: Pci, guest: Guest, host: PciHost, *, has_ecam: bool) -> N
     for what in guest.functions:
         if what.vendor_id == NO_VENDOR:
             continue  # a virtual function that is not enabled
-        above = parents.get(what.bus)
-        if what.bus and above not in built:
-            continue  # nobody knows behind which bridge it is
-        parent = built[above] if above is not None else None
-        built[what] = add_function(pci, guest, what, parent, has_ecam=has_ecam)
+        above = parents.get(what.bus, what)
+        built[what] = add_function(pci, guest, what, built.get(above), has_ecam=has_ecam)
+    for action in pci.actions:
+        action()
 
 
 def add_function(
@@ -93,6 +96,7 @@ def add_function(
         msix=find_msix(guest, what),
         has_ecam=is_on_express,
         is_behind_port=is_behind_port,
+        is_on_extra_root=root_of(function) != 0,
         is_multifunction=is_multifunction(peripherals, guest, what),
         options=options_of(peripherals, guest, what),
     )
@@ -103,6 +107,13 @@ def add_function(
         if context.msix is not None:
             function.show_msix(None, *context.msix)
     return function
+
+
+def root_of(function: Function) -> int:
+    """The number of the root bus that a function is on or behind."""
+    while function.parent is not None:
+        function = function.parent
+    return function.what.bus
 
 
 def is_multifunction(peripherals: Peripherals, guest: Guest, what: PciFunction) -> bool:
@@ -122,70 +133,16 @@ def options_of(peripherals: Peripherals, guest: Guest, what: PciFunction) -> Opt
     return peripherals.on_pci(alike, lambda name: name == driver)[alike.index(what)][0]
 
 
-def isa_ports(guest: Guest) -> frozenset[int]:
-    """The ports of ISA devices that chipsets tell firmware of: where the map of the start has anything."""
-    ports = {r.first for r in guest.regions if r.space == "pio" and r.snapshot == 0 and r.name != "io"}
-    if any(r.space == "pio" and r.snapshot == 0 and r.name == "fdc" for r in guest.regions):
-        ports.add(0x3F2)
-    return frozenset(ports)
-
-
-def ram_below_4g(guest: Guest) -> int:
-    """Size of the memory that begins at address 0: its last piece below the PCI hole is mapped from the start."""
-    return max(
-        (r.last + 1 for r in guest.regions if r.space == "mmio" and r.name == "pc.ram" and r.last < 1 << 32), default=0
-    )
-
-
 def learn_all(config: PciConfig) -> None:
     """Let the first reads teach what a function is beyond its identities and BARs."""
     config.learn(STATUS, 2, STATUS_KIND)
-    for offset, size in ((REVISION_ID, 1), (PROG_IF, 1), (CAPABILITIES_POINTER, 1), (INTERRUPT_PIN, 1)):
-        config.learn(offset, size)
+    for offset in (REVISION_ID, PROG_IF, LATENCY_TIMER, CAPABILITIES_POINTER, INTERRUPT_PIN):
+        config.learn(offset, 1)
     config.learn(HEADER_TYPE, 1, MULTI_FUNCTION)
-    if not isinstance(config, PciBridge):
+    if isinstance(config, PciBridge):
+        config.learn(SECONDARY_STATUS, 2, STATUS_KIND)
+    else:
         config.learn(SUBSYSTEM_VENDOR_ID, 4)
+        config.learn(MIN_GNT, 2)
     for offset in range(HEADER_SIZE, config.size, 4):
         config.learn(offset, 4)
-
-
-def bridges_of(functions: Iterable[PciFunction]) -> dict[int, PciFunction]:
-    """By bus number the bridge that the bus is behind.
-
-    The trace tells the numbers that buses had in the end, but not whose they are. Firmware and kernels number buses
-    depth first in the order of slots, so the bridges are taken in that order.
-    """
-    on_bus: dict[int, list[PciFunction]] = {}
-    for function in functions:
-        on_bus.setdefault(function.bus, []).append(function)
-    found: dict[int, PciFunction] = {}
-    last = 0
-
-    def walk(bus: int) -> None:
-        nonlocal last
-        for function in sorted(on_bus.get(bus, ()), key=lambda f: (f.slot, f.function)):
-            if function.class_code == PCI_BRIDGE:
-                last += 1
-                found[last] = function
-                walk(last)
-
-    walk(0)
-    return found
-
-
-def find_msix(guest: Guest, what: PciFunction) -> MsixPlace | None:
-    """Where the map shows MSI-X tables within the function's BARs."""
-    table = pending = None
-    vectors = 0
-    for bar in what.bars:
-        if bar.is_io or bar.address is None:
-            continue
-        for region in guest.regions:
-            first = region.first - region.offset
-            if region.space == "mmio" and bar.address <= first < bar.address + bar.size:
-                if region.name == "msix-table":
-                    vectors = max(vectors, (region.offset + region.size) // ENTRY_SIZE)
-                    table = bar.number, first - bar.address
-                elif region.name == "msix-pba":
-                    pending = bar.number, first - bar.address
-    return MsixPlace(vectors, table, pending) if vectors and table and pending else None

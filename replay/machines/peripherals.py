@@ -125,7 +125,7 @@ def has_address(device: Options, function: PciFunction) -> bool:
     if not re.fullmatch(r"(0[xX])?[0-9a-fA-F]+", slot) or device.get("bus", "pci.0") not in ("pci.0", "pcie.0"):
         return False
     place = (function.bus, function.slot, function.function)
-    return place == (0, int(slot, 16), int(number) if number.isdecimal() else 0)
+    return place == (0, int(slot, 16), int(number, 16) if re.fullmatch(r"(0[xX])?[0-7]", number) else 0)
 
 
 def _has_place(device: Options, function: PciFunction) -> bool:
