@@ -7,13 +7,9 @@
 # No drive, whose resets would come at the host's pace, no display and no HPET: what is left of such a boot is mostly the 8254, the RTC, the ACPI timer, UART and 8259A.
 set -eu
 cd "$(dirname "$0")"
-if [ $# -eq 0 ]; then
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    package=$(apt-cache search --names-only '^linux-image-[0-9].*-cloud-amd64$' | cut -d ' ' -f 1 | sort -V | tail -n 1)
-    (cd "$work" && apt-get -q download "$package" && dpkg-deb -x ./*.deb .)
-    set -- "$(echo "$work"/boot/vmlinuz-*)"
-fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+. ./kernel.sh
 ../.venv/bin/vmdev record --force -o linux-pc.db -- -M pc,hpet=off -nodefaults -display none -m 128 \
-    -serial stdio -no-reboot -icount shift=3,sleep=off -kernel "$1" -append "console=ttyS0 nokaslr panic=-1 quiet" \
+    -serial stdio -no-reboot -icount shift=3,sleep=off -kernel "$(kernel_for "$@")" -append "console=ttyS0 nokaslr panic=-1 quiet" \
     </dev/null

@@ -20,6 +20,9 @@ from vmdev.replay.trace.reader import TraceReader
 TRACES = Path(__file__).parents[2] / "traces"
 NAMES = sorted(path.stem for path in TRACES.glob("*.db"))
 MAX_BYTES = 2_000_000
+WITH_DRIVES = {"linux-microvm", "seabios-pc-devices", "seabios-q35-devices"}
+"""Their drives answer at the host's pace: recorded again, they differ in a few reads."""
+MAX_NOT_COMPUTED = 0.05
 
 OUTCOMES = (
     "matched",
@@ -53,7 +56,7 @@ def test_trace_is_complete_small_and_has_a_recipe(name: str) -> None:
     path = TRACES / f"{name}.db"
     with TraceReader(path) as trace:
         assert find_gaps(trace, trace.count_by_site()) == []
-        assert trace.meta["async_sources"] == "[]"
+        assert (trace.meta["async_sources"] == "[]") == (name not in WITH_DRIVES)
     assert path.stat().st_size < MAX_BYTES
     assert path.with_suffix(".sh").is_file()
 
@@ -72,9 +75,9 @@ def test_every_modelled_device_agrees_and_outcomes_add_up(name: str) -> None:
     totals = verdict["totals"]
     assert sum(totals[outcome] for outcome in OUTCOMES) == totals["exits"] == verdict["trace"]["exits"]
     assert totals["diverged"] == 0
+    assert totals["learned"] + totals["assumed"] <= MAX_NOT_COMPUTED * totals["reads"]
     for device in verdict["devices"]:
         assert sum(device[outcome] for outcome in OUTCOMES) == device["exits"]
-        assert device["learned"] + device["assumed"] <= 0.15 * device["reads"], device["name"]
 
 
 def test_no_verdict_is_orphaned() -> None:
