@@ -263,11 +263,11 @@ class Replayer:
             try:
                 self._play()
             except _Stop:
-                if self._fires_timers:
+                self._end()
+                if self._fires_timers:  # before an access that is not made any more
                     _, site, _ = rows[self._seq() - end]
                     self._routes.counts[site] += 1
                 self._fires_timers = self._own_code = False
-                self._end()
             self._is_playing = False
         counts = self._routes.counts
         for _, site, _ in self._cursor:  # of what is not made any more

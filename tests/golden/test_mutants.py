@@ -19,7 +19,7 @@ from vmdev.replay.verdict import Verdict
 
 RECORDINGS = {path.stem: Recording(path) for path in sorted((Path(__file__).parents[2] / "traces").glob("*.db"))}
 
-PER_DEVICE = 14
+PER_DEVICE = 11
 FEW = 3
 SHARE_RIGHT, SHARE_FEW = 0.95, 0.90
 
