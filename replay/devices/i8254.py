@@ -70,7 +70,7 @@ def _counter(number: int) -> tuple[Register, ...]:
     count = partial(Register, name, hz=PIT_HZ, counts="down", part=part)
     return (
         count(f"Count of counter {number}, a byte at a time", number, "rw", bank=COUNT, programs=True),
-        count(f"Count of counter {number}, upper byte", number, "r", bank=COUNT_MSB, step=0x100),
+        count(f"Count of counter {number}, upper byte", number, "rw", bank=COUNT_MSB, step=0x100, programs=True),
         Register(
             f"Status {number}", f"Latched status of counter {number}", number, "r", _STATUS_FIELDS, STATUS, part=part
         ),

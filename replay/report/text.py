@@ -304,9 +304,9 @@ def _access(access: Access, target: str) -> list[str]:
         register,
         f"{access.address:#x}",
         value,
-        access.decoded,
         "" if code is None else f"{code.pc:#x}",
         text,
+        access.decoded,
     ]
 
 

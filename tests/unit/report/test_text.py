@@ -260,7 +260,7 @@ def test_fields_that_agree_stand_beside_those_that_differ() -> None:
 def test_context_is_decoded_and_disassembled() -> None:
     access = Access(9, 1, "r", "LSR", 5, 0x3FD, 1, 0x60, "TEMT, THRE", Instruction(0xF00, b"\xec", "", 1))
     text = render(verdict_of(bad(), divergences=[root(context=(access,))]))
-    assert "seq 9  0.000000001 s  read  LSR  0x3fd  0x60  TEMT, THRE  0xf00  in al, dx\n" in text
+    assert "seq 9  0.000000001 s  read  LSR  0x3fd  0x60  0xf00  in al, dx  TEMT, THRE\n" in text
 
 
 def test_what_contracts_excused_is_a_table_and_idle_ones_a_line() -> None:
