@@ -181,16 +181,16 @@ class SmbusHost(Device):
         """Make the transfer that HST_CNT asks for."""
         values = self._values
         protocol, is_read, address = values[HST_CNT] >> 2 & 7, values[XMIT_SLVA] & 1, values[XMIT_SLVA] >> 1
-        if self._status & DEV_ERR or not self._bus.answers(address):
+        if self._status & DEV_ERR:
+            return
+        if protocol == BLOCK and not is_read:
+            self._write_block(address)
+            return
+        if not self._bus.answers(address):
             self._status |= DEV_ERR
-            if protocol == BLOCK and not is_read:  # nothing is sent yet
-                self._write_block(address)
             return
         if protocol == BLOCK:
-            if is_read:
-                self._read_block(address)
-            else:
-                self._write_block(address)
+            self._read_block(address)
             return
         if protocol == I2C_READ:
             self._bus.send(address, [values[HST_D1]])
@@ -233,8 +233,6 @@ class SmbusHost(Device):
         self._values[HST_D0] = length
 
     def _write_block(self, address: int) -> None:
-        if self._status & DEV_ERR and not self._bus.answers(address) and self._values[AUX_CTL] & E32B:
-            return
         if not self._values[AUX_CTL] & E32B:
             self._is_done = False
             self._status |= HOST_BUSY | BYTE_DONE

@@ -40,6 +40,9 @@ PM_TIMER, GPE0, SMI, TCO = 0x08, 0x20, 0x30, 0x60
 PIIX4_ENABLE, PIIX4_DISABLE, ICH9_ENABLE, ICH9_DISABLE = 0xF1, 0xF0, 0x02, 0x03
 """What firmware writes to the SMI command port to switch between ACPI and legacy mode."""
 
+FIXED_CLASSES: Final = (0x03, 0x06)
+"""Base classes of cards that QEMU does not let go: displays and bridges."""
+
 ICH9_SMBUS_HOSTC, HOSTC_I2C_EN, HOSTC_SSRESET = 0x40, 0x04, 0x08
 
 
@@ -137,8 +140,8 @@ def _add_ich9_smbus(wiring: Wiring, function: Function) -> None:
 def _add_hotplug(wiring: Wiring) -> None:
     board, guest = wiring.board, wiring.guest
     for number, port in enumerate(wiring.places("acpi-pci-hotplug")):
-        slots = sum(1 << f.slot for f in guest.functions if f.bus == 0 and f.class_code >> 8 == 0x06)
-        model = AcpiPciHotplug(slots, _acpi_indices(guest))
+        fixed = {f.slot for f in guest.functions if f.bus == 0 and f.class_code >> 8 in FIXED_CLASSES}
+        model = AcpiPciHotplug(sum(1 << slot for slot in fixed), _acpi_indices(guest))
         board.add(f"pci-hotplug{number or ''}", model, pio=[(port, PCI_HOTPLUG_SIZE)])
     sizes = {
         region.first: region.size
