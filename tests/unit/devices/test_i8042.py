@@ -69,9 +69,7 @@ def test_self_test_answers_55_and_sets_the_system_flag(machine: Machine) -> None
     assert (machine.data(), machine.status, machine.i8042.bank(0)) == (0x55, IDLE | SYSTEM, "controller")
 
 
-@pytest.mark.parametrize(
-    ("command", "answer"), [(0x20, 0x03), (0xA9, 0x00), (0xAB, 0x00), (0xC0, 0x80), (0xD0, 0xCF)]
-)
+@pytest.mark.parametrize(("command", "answer"), [(0x20, 0x03), (0xA9, 0x00), (0xAB, 0x00), (0xC0, 0x80), (0xD0, 0xCF)])
 def test_commands_with_an_answer(machine: Machine, command: int, answer: int) -> None:
     machine.command(command)
     assert machine.drain() == [answer]

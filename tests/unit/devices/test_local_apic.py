@@ -162,9 +162,7 @@ def test_periodic_starts_again(told: Machine) -> None:
         told.write(EOI, 0)
 
 
-@pytest.mark.parametrize(
-    ("dcr", "divisor"), [(0, 2), (1, 4), (2, 8), (3, 16), (8, 32), (9, 64), (10, 128), (11, 1)]
-)
+@pytest.mark.parametrize(("dcr", "divisor"), [(0, 2), (1, 4), (2, 8), (3, 16), (8, 32), (9, 64), (10, 128), (11, 1)])
 def test_divide_values(machine: Machine, dcr: int, divisor: int) -> None:
     """Divide Configuration Register."""
     machine.write(DCR, dcr)
