@@ -95,7 +95,7 @@ class Function:
         self, capability: int | None, vectors: int, table: tuple[int, int], pending: tuple[int, int]
     ) -> MsixTable:
         """Put up an MSI-X table; `capability` is the offset of what controls it, if that is known."""
-        device = self.msix = self._pci.board.add(f"msix@{self.name}", MsixTable(vectors))
+        device = self.msix = self._pci.board.add(f"msix@{self.name}", MsixTable(vectors, self._pci.send))
         self.show(table[0], device, first=table[1], size=device.table_size)
         self.show(pending[0], device, at=PENDING, first=pending[1], size=device.pending_size)
         if capability is not None:
@@ -143,10 +143,11 @@ class Function:
 
 
 class Pci:
-    """The PCI of one board, empty until the chipset is built."""
+    """The PCI of one board, empty until the chipset is built. `send` takes the message signalled interrupts."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, send: Callable[[int, int], None]) -> None:
         self.board = board
+        self.send = send
         self.view = FlatView(board.io)
         self.host: PciHost | None = None
         """None on a machine without PCI."""

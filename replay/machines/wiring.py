@@ -48,7 +48,7 @@ class Wiring:
     ) -> None:
         self.guest = guest
         self.board = Board(machine, guest.step_ns, replacements)
-        self.pci = Pci(self.board)
+        self.pci = Pci(self.board, self.msi)
         self._usual = usual
         self._has_port_map = any(region.space == "pio" for region in guest.regions)
         self._controllers: list[Callable[[int], Sink]] = []

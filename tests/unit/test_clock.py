@@ -137,3 +137,30 @@ def test_first_nanosecond_of_a_tick(tick: int, frequency_hz: int) -> None:
     first_ns = first_ns_of_tick(tick, frequency_hz)
     assert ticks(first_ns, frequency_hz) == tick
     assert not first_ns or ticks(first_ns - 1, frequency_hz) < tick
+
+
+# How late a timer is
+
+
+def late(step_ns: int, deadline_ns: int, to_ns: int, access_ns: int | None = None) -> list[int]:
+    clock = Clock(step_ns=step_ns)
+    seen: list[int] = []
+    clock.timer(lambda: seen.append(clock.lateness_ns)).arm(deadline_ns)
+    clock.advance(to_ns, access_ns)
+    return seen
+
+
+def test_a_running_processor_comes_to_a_timer_with_its_next_instruction() -> None:
+    assert late(32, 100, 320) == [28]
+
+
+def test_a_halted_processor_goes_on_from_the_deadline() -> None:
+    assert late(32, 100, 100 + 320) == [0]
+
+
+def test_the_next_access_tells_which_if_there_is_none_at_the_end() -> None:
+    assert late(32, 100, 132, 320) == [28]
+
+
+def test_without_instructions_to_count_nothing_is_late() -> None:
+    assert late(0, 100, 320) == [0]

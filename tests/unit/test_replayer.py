@@ -1409,3 +1409,92 @@ def test_every_exit_has_exactly_one_outcome(
     totals = verdict.totals
     assert {outcome: getattr(totals, outcome) for outcome in OUTCOMES} == {o: together[o] for o in OUTCOMES}
     assert totals.outcomes == totals.exits == totals.reads + totals.writes == len(plan) + 1
+
+
+# Interrupts
+
+
+class Heard:
+    """A board's ears for interrupts, which has one whenever a timer has fired."""
+
+    name = "a"
+
+    def __init__(self, board: Board, *due_ns: int) -> None:
+        self.board = board
+        self.log: list[tuple[str, int]] = []
+        self.pending = 0
+        self.error: Exception | None = None
+        self.patient = True
+        for deadline_ns in due_ns:
+            board.clock.timer(self.fire).arm(deadline_ns)
+        board.interrupts = self
+
+    def fire(self) -> None:
+        self.pending += 1
+        self.log.append(("fired", self.board.clock.now_ns))
+
+    def begin(self) -> None:
+        self.log.append(("begin", 0))
+
+    def take(self, cpu: int, handler: int) -> bool:
+        if self.error:
+            raise self.error
+        if not self.pending:
+            return False
+        self.pending -= 1
+        self.log.append((f"cpu {cpu} to {handler:#x}", self.board.clock.now_ns))
+        return True
+
+    def waits(self, handler: int) -> bool:
+        return self.patient
+
+
+def test_a_board_hears_of_interrupts_before_the_next_exit(script: Script) -> None:
+    """Timers that are due before that exit fire first, one by one, until there is one for the CPU."""
+    board = board_of(Toy())
+    heard = Heard(board, 1500, 1600)
+    script.read(BASE, 0)
+    script.writer.add_interrupt(1000, 3, 0x10, 0x20)
+    script.read(BASE, 0)
+    script.replay(board)
+    assert heard.log == [("begin", 0), ("fired", 1500), ("cpu 3 to 0x20", 1500), ("fired", 1600)]
+
+
+def test_what_no_controller_has_waits_for_nothing_that_comes_after_the_exit(script: Script) -> None:
+    board = board_of(Toy())
+    heard = Heard(board, 2500)
+    script.read(BASE, 0)
+    script.writer.add_interrupt(1000, 0, 0x10, 0x20)
+    script.read(BASE, 0)
+    script.replay(board)
+    assert heard.log == [("begin", 0)]
+
+
+def test_a_board_may_know_that_there_will_be_none(script: Script) -> None:
+    board = board_of(Toy())
+    heard = Heard(board, 1500)
+    heard.patient = False
+    script.read(BASE, 0)
+    script.writer.add_interrupt(1000, 0, 0x10, 0x20)
+    script.read(BASE, 0)
+    script.replay(board)
+    assert heard.log == [("begin", 0), ("fired", 1500)]
+
+
+def test_without_interrupts_in_the_trace_nothing_is_begun(script: Script) -> None:
+    board = board_of(Toy())
+    heard = Heard(board)
+    script.read(BASE, 0)
+    script.replay(board)
+    assert heard.log == []
+
+
+def test_an_error_at_an_interrupt_is_a_fault_of_the_named_device(script: Script) -> None:
+    board = board_of(Toy())
+    Heard(board).error = ValueError("no")
+    script.writer.add_interrupt(0, 0, 0x10, 0x20)
+    script.read(BASE, 0)
+    verdict = script.replay(board)
+    (root,) = verdict.roots
+    assert (root.device, root.cause, root.instruction) == ("a", "fault", None)
+    assert "ValueError: no" in root.detail

@@ -295,3 +295,20 @@ def test_irq0_is_out_except_in_mode_2(mode: int, count: int, elapsed_ns: int) ->
     machine.load(0, mode, count)
     machine.advance_ns(elapsed_ns)
     assert machine.pit.state()["irq0"] == machine.pit.out(0)
+
+
+def test_an_hpet_can_take_irq0_away(machine: Machine) -> None:
+    """IA-PC HPET Specification 1.0a, 2.3.5: legacy replacement. The count goes on."""
+    machine.load(0, 3, 1000)
+    machine.pit.enable_irq0(False)
+    edges = list(machine.edges)
+    machine.clock.advance(10_000_000)
+    machine.load(0, 3, 1000)
+    machine.pit.reset()
+    machine.clock.advance(200_000_000)
+    assert machine.edges == edges
+    machine.load(0, 0, 1000)
+    machine.pit.enable_irq0(True)
+    assert machine.pit.state()["irq0_enabled"] == 1
+    machine.clock.advance(300_000_000)
+    assert machine.pit.state()["irq0"] == 1

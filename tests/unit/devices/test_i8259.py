@@ -473,3 +473,48 @@ def test_every_bank_names_a_declared_register():
         register = REGISTERS.find(SLAVE, "r", pic.bank(SLAVE))
         named.append(register and register.name)
     assert named == ["PIC2_IRR", "PIC2_ISR", "PIC2_POLL"]
+
+
+# Who acknowledges
+
+
+def test_the_vector_is_known_before_the_acknowledge():
+    pic = pair_with_events()
+    for irqs in ((), (12,), (1,), (1, 12)):
+        pulse(pic, *irqs)
+        vector = pic.vector
+        assert pic.acknowledge() == vector
+
+
+def test_where_the_cpu_does_not_hear_it_nothing_is_inferred():
+    """Its local APIC masks LINT0, or uses it for something else."""
+    pic = pair()
+    pic.reach(False)
+    pulse(pic, 4)
+    assert registers(pic, MASTER) == (0x10, 0)
+    pic.reach(True)
+    pic.reach(True)
+    assert isinstance(command(pic, MASTER, READ_ISR), Unknown)
+
+
+def test_what_was_possible_before_the_cpu_stopped_to_hear_it_stays_possible():
+    pic = pair()
+    pulse(pic, 4)
+    pic.reach(False)
+    assert isinstance(command(pic, MASTER, READ_ISR), Unknown)
+
+
+def test_an_io_apic_can_acknowledge():
+    """Mode ExtINT; the CPU may have done so before."""
+    pic = pair()
+    pic.reach(False)
+    pulse(pic, 4, 12)
+    assert pic.extint() == 0x2C
+    assert registers(pic, SLAVE) == (0, 0x10)
+
+
+def test_acknowledges_that_will_be_told_are_not_inferred():
+    pic = pair()
+    pic.expect_acknowledges()
+    pulse(pic, 4)
+    assert registers(pic, MASTER) == (0x10, 0)
