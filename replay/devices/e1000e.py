@@ -26,6 +26,7 @@ from functools import partial
 from typing import Final, Self
 
 from ..clock import Clock
+from ..contracts import Contract
 from ..irq import Line
 from . import e1000_registers as r
 from . import e1000e_registers as e
@@ -58,6 +59,13 @@ RINGS: Final = ((e.TARC0, r.TDH, r.TDT, r.TDLEN, TXQ0), (e.TARC1, e.TDH1, e.TDT1
 ABSENT: Final = (r.IMC, e.CTRL_DUP)
 IO_LIMIT: Final = 0x1_FFFF
 SIGN_64: Final = 1 << 63
+
+
+HOST_CLOCK: Final = (
+    Contract("SYSTIML", "mask", "with the host's clock a recording has the time of an access to milliseconds only"),
+    Contract("SYSTIMH", "time", "with the host's clock the time comes late by milliseconds", ticks=4096),
+)
+"""Contracts for recordings with the host's clock: the time runs over in less than the uncertainty of an access."""
 
 
 class E1000e(AlignedDevice):

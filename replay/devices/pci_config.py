@@ -141,6 +141,7 @@ class PciConfig(Device):
         self._used = bytearray(size)
         self._learns = False
         self._watchers: list[tuple[int, int, Callable[[], None]]] = []
+        self._observers: list[tuple[int, int, Callable[[], None]]] = []
         self._resets: list[Callable[[], None]] = []
         self._is_raised = False
         self._declare_header(vendor_id, device_id, class_code)
@@ -255,6 +256,10 @@ class PciConfig(Device):
         if on_reset:
             self._resets.append(changed)
 
+    def before_reads(self, offset: int, size: int, refresh: Callable[[], None]) -> None:
+        """Call `refresh` before each read that touches the `size` bytes at `offset`."""
+        self._observers.append((offset, offset + size, refresh))
+
     # The guest's accesses
 
     def reset(self) -> None:
@@ -269,6 +274,9 @@ class PciConfig(Device):
 
     def read(self, offset: int, size: int) -> int:
         """See `Device.read`."""
+        for first, end, refresh in self._observers:
+            if offset < end and offset + size > first:
+                refresh()
         if self._lacks:
             mask = int.from_bytes(self._unknown[offset : offset + size], "little")
             if mask:

@@ -5,6 +5,7 @@ Source: PCI Local Bus Specification 3.0, 6.7 "Capabilities List" and 6.8.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from ..devices.pci_config import CAPABILITIES_POINTER, PciConfig
@@ -44,11 +45,15 @@ class FunctionMessages:
 
 def find_capability(config: PciConfig, identity: int) -> int | None:
     """Where a capability is; None if the function has none, or if no guest has read yet that it has one."""
+    return next(capabilities(config, identity), None)
+
+
+def capabilities(config: PciConfig, identity: int) -> Iterator[int]:
+    """Where the capabilities of one identity are, in the order of the list."""
     at = config.peek(CAPABILITIES_POINTER, 1)
     for _ in range(MOST_CAPABILITIES):
         if not at:
             break
         if config.peek(at, 1) == identity:
-            return at
+            yield at
         at = config.peek(at + 1, 1)
-    return None

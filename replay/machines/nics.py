@@ -9,7 +9,7 @@ from typing import Final
 
 from ..devices.e1000 import E1000, IO_AT, PHY_IDENTITIES
 from ..devices.e1000e import DEVICE_ID as E1000E_ID
-from ..devices.e1000e import E1000e
+from ..devices.e1000e import HOST_CLOCK, E1000e
 from ..devices.e1000e_registers import IO_AT as E1000E_IO_AT
 from .messages import FunctionMessages
 from .pci_cards import CARDS, Card
@@ -40,8 +40,9 @@ def add_e1000e(wiring: Wiring) -> None:
     functions = wiring.pci.find(INTEL, E1000E_ID)
     peripherals = Peripherals(wiring.guest)
     found = peripherals.on_pci([function.what for function in functions], "e1000e".__eq__)
+    kind = type("E1000e", (E1000e,), {"contracts": HOST_CLOCK}) if wiring.guest.clock == "host" else E1000e
     for function, (_, mac) in zip(functions, found, strict=True):
-        nic = E1000e(
+        nic = kind(
             wiring.board.clock, function.intx, FunctionMessages(function), mac or FIRST_MAC,
             has_vet=peripherals.machine_version >= (6, 1),
         )  # fmt: skip

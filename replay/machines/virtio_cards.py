@@ -34,6 +34,7 @@ from .pci_card_kinds import PMCSR_STATE, CardContext
 from .pci_cards import CARDS, Card
 from .pci_functions import learn_all
 from .peripherals import Peripherals
+from .virtio_access import CAP_VENDOR, PCI_CFG, add_access
 from .virtio_context import Context, kind_of
 from .virtio_setups import build
 from .wiring import Wiring
@@ -54,8 +55,6 @@ KINDS: Final = {
 
 STRUCTURES: Final = ((1, 0x0000, 0x1000), (3, 0x1000, 0x1000), (4, 0x2000, 0x1000), (2, 0x3000, 0x1000))
 """Common configuration, ISR, configuration space, notifications: number, offset in the BAR, size."""
-PCI_CFG: Final = 5
-CAP_VENDOR: Final = 0x09
 PAGE: Final = 0x1000
 
 
@@ -97,8 +96,11 @@ def _has_legacy(function: Function) -> bool:
 
 def _multiplier(function: Function) -> int:
     """QEMU's ``page-per-vq``, which needs a larger BAR."""
-    size = next(bar.size for bar in function.what.bars if bar.number == _modern_bar(function))
-    return MULTIPLIER if size == PAGE * len(STRUCTURES) else PAGE
+    return MULTIPLIER if _modern_size(function) == PAGE * len(STRUCTURES) else PAGE
+
+
+def _modern_size(function: Function) -> int:
+    return next(bar.size for bar in function.what.bars if bar.number == _modern_bar(function))
 
 
 def _show(wiring: Wiring, function: Function, device: VirtioDevice) -> None:
@@ -109,6 +111,7 @@ def _show(wiring: Wiring, function: Function, device: VirtioDevice) -> None:
         kind = type("VirtioPci", (VirtioPci,), {"registers": modern_registers(type(device))})
         modern = wiring.board.add(f"{device.name}@{function.name}", kind(device, vectors, _multiplier(function)))
         function.show(bar, modern)
+        add_access(config, modern, _modern_size(function))
     if _has_legacy(function):
         kind = type("VirtioPciLegacy", (VirtioPciLegacy,), {"registers": legacy_registers(type(device))})
 
@@ -157,9 +160,9 @@ def build_card(function: Function, context: CardContext) -> None:
             content = struct.pack("<4B2xII", 20 if is_notify else 16, number, bar, 0, offset, length)
             _add(config, content + (struct.pack("<I", multiplier) if is_notify else b""))
         access = _add(config, struct.pack("<4B2xIII", 20, PCI_CFG, 0, 0, 0, 0, 0))
-        config.declare(access + 4, 1, 0, 0xFF)
+        config.declare(access + 4, 1, 0, 0xFF, kept=True)
         for offset in (8, 12, 16):
-            config.declare(access + offset, 4, 0, 0xFFFF_FFFF)
+            config.declare(access + offset, 4, 0, 0xFFFF_FFFF, kept=True)
     if place is not None:
         function.add_msix(0, *place)
 

@@ -87,6 +87,12 @@ def test_the_82574_interrupts_as_its_function_is_told() -> None:
     assert msix.state()["pending"] == 1
 
 
+def test_with_the_hosts_clock_the_system_time_is_not_compared_exactly() -> None:
+    for clock, contracts in (("host", 2), ("virtual", 0)):
+        board = build(Guest("q35", clock=clock, functions=(e1000e(2),), regions=(CONFIG_PORTS,)))
+        assert len(board.devices["e1000e@00:02.0"].contracts) == contracts
+
+
 def test_without_a_table_there_are_no_messages() -> None:
     board = build(Guest("q35", functions=(e1000e(2),), regions=(CONFIG_PORTS,)))
     card, config = board.devices["e1000e@00:02.0"], board.devices["pci@00:02.0"]

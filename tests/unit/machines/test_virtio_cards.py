@@ -118,6 +118,31 @@ def test_a_function_that_is_no_bus_master_loses_driver_ok() -> None:
     assert config.read(0x04, 2) == 7, "a legacy driver's status makes it one again"
 
 
+def test_registers_can_be_reached_through_the_configuration_space() -> None:
+    """4.1.4.9"""
+    board = board_with(disk(), options="-device virtio-blk-pci")
+    config = config_of(board)
+    place(config)
+    offset, length, data = 0x84 + 8, 0x84 + 12, 0x84 + 16
+    status = board.io.resolve_mmio(MmioAddress(MODERN + 0x14), 1)
+    config.write(offset, 4, 0x14)
+    config.write(data, 1, 3)
+    assert status.read() == 0, "no length, no access"
+    config.write(length, 4, 1)
+    config.write(data, 1, 3)
+    assert status.read() == 3
+    status.write(0xB)
+    assert config.read(data, 1) == 0xB
+    config.reset()
+    assert status.read() == 0xB
+    config.write(offset, 4, 0x4000)
+    config.write(data, 1, 7)
+    assert config.read(data, 1) == 7, "beyond the registers it is memory"
+    config.write(offset, 4, 0x2001)
+    config.write(length, 4, 4)
+    assert config.read(data, 4) == 0, "the capacity is not known"
+
+
 def test_page_per_vq_needs_a_larger_bar() -> None:
     large = PciBar(4, 0x80_0000, is_64=True, address=MODERN)
     board = board_with(disk(0x1042, MSIX_BAR, large))
