@@ -39,14 +39,23 @@ class AtaDisk(AtaDrive):
 
     def __init__(self, channel: Channel, medium: Medium | None = None, identity: Identity | None = None) -> None:
         super().__init__(channel, medium, identity)
-        self.geometry = self.identity.geometry
-        """Cylinders, heads, sectors per track; None as long as only the recording knows."""
-        if self.geometry is None and self.medium.zeros and self.medium.sectors is not None:
-            self.geometry = standard_geometry(self.medium.sectors)  # there is no partition table
-        self.smart_enabled = self.smart_autosave = True
+        self.native_geometry = self.identity.geometry or standard_geometry(self.medium.sectors or 0)
+        """Cylinders, heads, sectors per track. Without one of its own the disk has the standard one, except if there is
+        a partition table from the time of small disks: so of a disk with content only IDENTIFY can tell."""
+        self.geometry = self.native_geometry
+        self.reset_reverts = False
+        self.knows_geometry = self.medium.zeros or self.identity.geometry is not None
+        self.smart_enabled = self.smart_autosave = self.present
         self.tests = 0
         self.test_kinds = bytearray((NO_TEST,)) * MAX_TESTS
         self.commands = self._commands()
+
+    def reset(self) -> None:
+        """See `AtaDrive.reset`. SET FEATURES decides whether the geometry becomes the native one."""
+        if getattr(self, "reset_reverts", False):
+            self.reset_reverts = False
+            self.geometry = self.native_geometry
+        super().reset()
 
     # Where on the medium
 
@@ -57,7 +66,7 @@ class AtaDisk(AtaDrive):
             if self.is_lba48:
                 return self.old_cylinder_high << 40 | self.old_cylinder_low << 32 | self.old_sector << 24 | low
             return (self.device & HEAD) << 24 | low
-        _, heads, track = self.geometry or (0, 0, 0)
+        _, heads, track = self.geometry
         return ((low >> 8) * heads + (self.device & HEAD)) * track + self.sector - 1
 
     def set_position(self, sector: int) -> None:
@@ -71,7 +80,7 @@ class AtaDisk(AtaDrive):
             else:
                 self.device = self.device & ~HEAD | sector >> 24 & HEAD
             return
-        _, heads, track = self.geometry or (0, 0, 0)
+        _, heads, track = self.geometry
         if not heads or not track:
             return
         cylinder, rest = divmod(sector, heads * track)
@@ -213,7 +222,10 @@ class AtaDisk(AtaDrive):
         if self.block is None:
             self.block = disk_block(self.identity, self.medium.sectors, self.geometry, self.multiple)
             put_word(self.block, 85, write_cache_word(self.write_cache))
-            for number in (*(() if self.geometry else CHS_WORDS), *(SIZE_WORDS if self.medium.sectors is None else ())):
+            for number in (
+                *(() if self.knows_geometry else CHS_WORDS),
+                *(SIZE_WORDS if self.medium.sectors is None else ()),
+            ):
                 self.block_unknown[2 * number : 2 * number + 2] = b"\1\1"
         self.show_identity(self.block)
 
@@ -223,8 +235,9 @@ class AtaDisk(AtaDrive):
         assert block is not None
         if self.medium.sectors is None and not any(unknown[200:208]):
             self.medium.sectors = int.from_bytes(block[200:208], "little")
-        if self.geometry is None and not any(unknown[108:114]):
-            self.geometry = get_word(block, 54), get_word(block, 55), get_word(block, 56)
+        if not self.knows_geometry and not any(unknown[108:114]):
+            self.native_geometry = self.geometry = get_word(block, 54), get_word(block, 55), get_word(block, 56)
+            self.knows_geometry = True
 
     # The other commands
 
@@ -248,8 +261,22 @@ class AtaDisk(AtaDrive):
             self.refuse()
             return
         self.set_count(lba48=lba48)
+        current, self.geometry = self.geometry, self.native_geometry
         self.set_position((self.medium.sectors or 1) - 1)
+        self.geometry = current
         self.done()
+
+    def initialize_parameters(self) -> None:
+        """INITIALIZE DEVICE PARAMETERS (ATA-5, 8.16): heads and sectors of a track that addresses count by."""
+        if not self.present:
+            self.refuse()
+            return
+        self.geometry = self.geometry[0], (self.device & HEAD) + 1, self.count
+        self.done()
+
+    def revert_at_reset(self, *, reverts: bool) -> None:
+        """SET FEATURES CCh and 66h (8.46.14): whether a reset undoes what was set."""
+        self.reset_reverts = reverts
 
     def check_power_mode(self) -> None:
         """CHECK POWER MODE (8.5): active or idle."""
@@ -304,6 +331,9 @@ class AtaDisk(AtaDrive):
             f"{prefix}settings_smart": int(self.smart_enabled),
             f"{prefix}settings_autosave": int(self.smart_autosave),
             f"{prefix}settings_tests": self.tests,
+            f"{prefix}settings_heads": self.geometry[1],
+            f"{prefix}settings_track": self.geometry[2],
+            f"{prefix}settings_reset_reverts": int(self.reset_reverts),
         }
 
     def _power(self) -> None:
@@ -333,7 +363,7 @@ class AtaDisk(AtaDrive):
             0x42: partial(verify, lba48=True),
             0x70: self.done,  # SEEK
             0x90: self.diagnose,
-            0x91: self.done,  # INITIALIZE DEVICE PARAMETERS, retired
+            0x91: self.initialize_parameters,  # retired
             **dict.fromkeys((0x94, 0x95, 0x96, 0x97, 0x99, 0xE0, 0xE1, 0xE2, 0xE3, 0xE6), self._power),
             0x98: self.check_power_mode,
             0xB0: self.smart,

@@ -29,7 +29,7 @@ REGISTERS: Final = (
 )  # fmt: skip
 """Attributes of a drive. An "old" one is the register's content before the last write (6.2, HOB)."""
 FROM_DRIVE, FROM_IDENTITY = -1, -2
-ACCEPTED_FEATURES: Final = frozenset((0xCC, 0x66, 0xAA, 0x55, 0x05, 0x85, 0x69, 0x67, 0x96, 0x9A, 0x42, 0xC2))
+ACCEPTED_FEATURES: Final = frozenset((0xAA, 0x55, 0x05, 0x85, 0x69, 0x67, 0x96, 0x9A, 0x42, 0xC2))
 """Subcommands of SET FEATURES that QEMU accepts without effect."""
 
 
@@ -100,8 +100,9 @@ class AtaDrive:
         self.cylinder_low = self.cylinder_high = 0 if self.present else 0xFF
 
     def diagnose(self) -> None:
-        """EXECUTE DEVICE DIAGNOSTIC (8.9), also at the end of a software reset."""
+        """EXECUTE DEVICE DIAGNOSTIC (8.9), also at the end of a software reset. QEMU keeps the selection."""
         self.set_signature()
+        self.device = DEVICE_ONES
         self.status = READY
         self.error = DIAGNOSTIC_PASSED
         self.channel.interrupt()
@@ -225,10 +226,16 @@ class AtaDrive:
                 self.done()
             else:
                 self.flush()
+        elif self.features in (0xCC, 0x66):
+            self.revert_at_reset(reverts=self.features == 0xCC)
+            self.done()
         elif self.features in ACCEPTED_FEATURES or (self.features == 0x03 and self._set_transfer_mode()):
             self.done()
         else:
             self.refuse()
+
+    def revert_at_reset(self, *, reverts: bool) -> None:
+        """SET FEATURES CCh and 66h (8.46.14); only a disk has something to revert."""
 
     def _set_transfer_mode(self) -> bool:
         """8.46.11: the mode shows in the words of the three kinds of DMA, once these were made."""

@@ -45,10 +45,10 @@ def standard_geometry(sectors: int) -> tuple[int, int, int]:
     return min(max(cylinders, MIN_CYLINDERS), MAX_CYLINDERS), STANDARD_HEADS, STANDARD_SECTORS
 
 
-def disk_block(identity: Identity, sectors: int | None, chs: tuple[int, int, int] | None, multiple: int) -> bytearray:
-    """IDENTIFY DEVICE (8.15). Words that depend on an unknown size or geometry are 0."""
+def disk_block(identity: Identity, sectors: int | None, chs: tuple[int, int, int], multiple: int) -> bytearray:
+    """IDENTIFY DEVICE (8.15). Words that depend on an unknown size are 0."""
     block = bytearray(512)
-    cylinders, heads, track = chs or (0, 0, 0)
+    cylinders, heads, track = chs
     words = {
         0: 0x0040, 1: cylinders, 3: heads, 4: 512 * track, 5: 512, 6: track, 20: 3, 21: 512, 22: 4,
         47: 0x8000 | MAX_MULTIPLE, 48: 1, 49: 0x0B00, 51: 0x0200, 52: 0x0200, 53: 0x0007,

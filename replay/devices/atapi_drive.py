@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from . import atapi_replies as replies
-from .ata_drive import BSY, DIAGNOSTIC_PASSED, DRDY, DRQ, ERR, FROM_DRIVE, READY, AtaDrive, Channel
+from .ata_drive import BSY, DEVICE_ONES, DIAGNOSTIC_PASSED, DRDY, DRQ, ERR, FROM_DRIVE, READY, AtaDrive, Channel
 from .ata_identify import Identity, packet_block
 from .atapi_replies import ILLEGAL_REQUEST, NOT_READY, RefusedError
 from .medium import SECTOR, Medium
@@ -98,6 +98,7 @@ class AtapiDrive(AtaDrive):
     def diagnose(self) -> None:
         """EXECUTE DEVICE DIAGNOSTIC (8.9): a packet device clears its status; QEMU's does not interrupt."""
         self.set_signature()
+        self.device = DEVICE_ONES
         self.status = 0
         self.error = DIAGNOSTIC_PASSED
 

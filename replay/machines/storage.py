@@ -1,24 +1,31 @@
-"""ATA channels with their bus masters, AHCI controllers, and the drives on them.
+"""ATA channels with their bus masters, AHCI and floppy disk controllers, and the drives on them.
 
 Source: IBM PC AT Technical Reference for the ports and interrupts; Intel 82371SB (PIIX3) for the bus master.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from ..devices.ahci import PAIR, Ahci
 from ..devices.ata_channel import AtaChannel
 from ..devices.ata_identify import Identity
+from ..devices.floppy_drive import FloppyDrive
+from ..devices.i8237 import I8237Pair
+from ..devices.i82078 import I82078
+from ..devices.i82078_data import no_dma
 from ..devices.medium import Medium
 from ..devices.piix_bmdma import PiixBusMaster
-from .drives import Drive, ata_drives
+from .drives import Drive, ata_drives, floppy_drives
 from .wiring import Wiring
 
 CHANNELS: Final = ((0x1F0, 0x3F6, 14), (0x170, 0x376, 15))
 """Command block, control block, interrupt."""
 REGIONS: Final = {"ide": tuple(port for *ports, _ in CHANNELS for port in ports)}
 """QEMU's regions, by name, with their first ports."""
+FDC, FDC_FIRST, FDC_LAST = 0x3F0, 1, 7
+FDC_IRQ, FDC_DMA = 6, 2
 UNITS: Final = 2
 """Drives of a channel."""
 INTEL, PIIX_IDE = 0x8086, (0x7010, 0x7111)
@@ -61,6 +68,21 @@ def add_ahci(wiring: Wiring) -> None:
         )
         function.show(AHCI_BAR, ahci)
         function.show(PAIR_BAR, ahci, at=PAIR)
+
+
+def add_floppy(wiring: Wiring) -> None:
+    """The floppy disk controller. Its DMA controller has to be on the board already."""
+    places = wiring.places("fdc")
+    if FDC + FDC_FIRST not in places:
+        return
+    drives = {drive.unit: FloppyDrive(drive.medium) for drive in floppy_drives(wiring.guest)}
+    a, b = (drives.get(unit) or FloppyDrive(present=False) for unit in range(2))
+    dma = wiring.board.devices.get("dma")
+    connect = partial(dma.connect, FDC_DMA) if isinstance(dma, I8237Pair) else no_dma
+    controller = I82078(wiring.board.clock, wiring.irq(FDC_IRQ), (a, b), connect)
+    # Port 3F6h is the ATA channel's; QEMU's PCs do not decode 3F0h
+    ports = [(FDC + FDC_FIRST, 5, FDC_FIRST), (FDC + FDC_LAST, 1, FDC_LAST)]
+    wiring.board.add("fdc", controller, pio=[port for port in ports if port[0] in places])
 
 
 def _configured(drive: Drive | None, number: int) -> tuple[Medium | None, Identity]:
