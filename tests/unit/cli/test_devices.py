@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint
 
 import pytest
 from click.testing import Result
 
+from vmdev.replay import user_models
 from vmdev.replay.devices.catalog import CATALOG
 from vmdev.replay.registers import Field, Register, RegisterMap, bit
 
@@ -74,3 +76,20 @@ def test_unknown_device(run: Run) -> None:
     result = run("devices", "vax")
     assert result.exit_code == 2
     assert result.stderr == "Error: there is no device 'vax'; known devices: banked, plain\n"
+
+
+def test_installed_models_are_listed_last(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = user_models.ENTRY_POINTS
+    entries = [
+        EntryPoint("acme", "vmdev.replay.devices.port92:Port92", group),
+        EntryPoint("gone", "nowhere:Gone", group),
+    ]
+    monkeypatch.setattr(user_models, "entry_points", lambda group: entries)
+    lines = run("devices").stdout.splitlines()
+    assert lines[-2].split(maxsplit=1) == [
+        "acme=vmdev.replay.devices.port92:Port92", "System control port A: A20, fast reset"
+    ]  # fmt: skip
+    assert lines[-1].startswith("gone=nowhere:Gone")
+    assert "cannot be used: gone (nowhere:Gone): cannot be imported: ModuleNotFoundError" in lines[-1]
+    assert run("devices", "acme").stdout.startswith("acme: System control port A")
+    assert run("devices", "gone").exit_code == 2
