@@ -13,6 +13,7 @@ back; the pending bits ignore writes; a byte or a word reads 0 and is not writte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, Self
 
 from ..clock import Clock
@@ -33,11 +34,12 @@ def _names(vectors: int) -> RegisterMap:
     registers = []
     for vector in range(vectors):
         at = vector * ENTRY_SIZE
+        named = partial(Register, width=32, part=f"vector {vector}")
         registers += [
-            Register(f"Address {vector}", "Message address", at, "rw", width=32, reset=0),
-            Register(f"Upper address {vector}", "Message upper address", at + 4, "rw", width=32, reset=0),
-            Register(f"Data {vector}", "Message data", at + 8, "rw", width=32, reset=0),
-            Register(f"Control {vector}", "Vector control", at + 12, "rw", (bit("Mask", 0),), width=32, reset=1),
+            named(f"Address {vector}", "Message address", at, "rw", reset=0),
+            named(f"Upper address {vector}", "Message upper address", at + 4, "rw", reset=0),
+            named(f"Data {vector}", "Message data", at + 8, "rw", reset=0),
+            named(f"Control {vector}", "Vector control", at + 12, "rw", (bit("Mask", 0),), reset=1),
         ]
     pending = [
         Register(f"Pending {n}", "Pending bits", PENDING + 4 * n, "r", width=32, reset=0)

@@ -51,10 +51,13 @@ FIELDS_STATUS: Final = (
 )  # fmt: skip
 FIELDS_ROM: Final = (bit("EN", 0), Field("BASE", 31, 11))
 
+FIXED: Final = ("VID", "DID", "RID", "PI", "CC", "HTYPE", "SSVID", "SSID", "CAP", "INTP", "MGNT", "MLAT")
+"""Registers that say what the function is."""
+
 
 def named(name: str, title: str, offset: int, width: int, *fields: Field) -> Register:
     """A register that every function has; what it is after a reset depends on the function."""
-    return Register(name, title, offset, "rw", fields, width=width)
+    return Register(name, title, offset, "rw", fields, width=width, nature="configuration" if name in FIXED else None)
 
 
 COMMON_REGISTERS: Final = (

@@ -80,13 +80,13 @@ class _Names(RegisterMap):
             return super().find(offset, direction)
         register = config.registers.find(at, direction)
         if register is not None:
-            return replace(register, name=f"{name} {register.name}", offset=offset)
+            return replace(register, name=f"{name} {register.name}", offset=offset, part=name)
         first = max(at - 7, 0)
         for before in range(at - 1, first - 1, -1):  # the inside of a register has no name of its own
             covering = config.registers.find(before, direction)
             if covering is not None and before + covering.width // 8 > at:
                 return None
-        return Register(f"{name} {at:#04x}", "No register is declared there", offset, "rw")
+        return Register(f"{name} {at:#04x}", "No register is declared there", offset, "rw", part=name)
 
 
 class PciHost(Device):
