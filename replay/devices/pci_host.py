@@ -4,7 +4,8 @@ Source: PCI Local Bus Specification 3.0, section 3.2.2.3.2 on mechanism #1; PCI 
 section 7.2.2 on ECAM; Intel 82371SB (290550) section 2.3.5.2 and Intel ICH9 (316972) section 13.7.5 on CF9h.
 
 Modelled: CONFIG_ADDRESS, CONFIG_DATA in all sizes, ECAM, functions on the root bus and behind bridges as the bridges'
-bus numbers say, all ones where there is none. A register of a function is named after the function: `00:01.1 COMMAND`.
+bus numbers say, all ones where there is none. A register of a function is named after the function: `00:01.1 COMMAND`;
+each function is a part of its own.
 
 Not modelled: the reset itself (the recording shows that the machine started again); Type 1 cycles that time out.
 
@@ -80,13 +81,13 @@ class _Names(RegisterMap):
             return super().find(offset, direction)
         register = config.registers.find(at, direction)
         if register is not None:
-            return replace(register, name=f"{name} {register.name}", offset=offset)
+            return replace(register, name=f"{name} {register.name}", offset=offset, part=name)
         first = max(at - 7, 0)
         for before in range(at - 1, first - 1, -1):  # the inside of a register has no name of its own
             covering = config.registers.find(before, direction)
             if covering is not None and before + covering.width // 8 > at:
                 return None
-        return Register(f"{name} {at:#04x}", "No register is declared there", offset, "rw")
+        return Register(f"{name} {at:#04x}", "No register is declared there", offset, "rw", part=name)
 
 
 class PciHost(Device):
