@@ -24,7 +24,10 @@ PIIX4_SIZE, ICH9_SIZE = 4, 16
 def _names(size: int) -> RegisterMap:
     half = size // 2
     return RegisterMap(
-        *(Register(f"GPE0_STS[{n}]", "Event status, 1 clears", n, "rw", reset=0) for n in range(half)),
+        *(
+            Register(f"GPE0_STS[{n}]", "Event status, 1 clears", n, "rw", reset=0, nature="outside")
+            for n in range(half)
+        ),
         *(Register(f"GPE0_EN[{n}]", "Event enable", half + n, "rw", reset=0) for n in range(half)),
     )
 

@@ -37,8 +37,9 @@ HALF_ROUND: Final = 1 << 23
 REGISTERS: Final = RegisterMap(
     Register(
         "PM1_STS", "PM1 status", STS, "rw",
-        (bit("TMR_STS", 0), bit("BM_STS", 4), bit("GBL_STS", 5), bit("PWRBTN_STS", 8), bit("SLPBTN_STS", 9),
-         bit("RTC_STS", 10), bit("PCIEXP_WAKE_STS", 14), bit("WAK_STS", 15)), width=16, reset=TMR_STS,
+        (bit("TMR_STS", 0, nature="time"), bit("BM_STS", 4), bit("GBL_STS", 5), bit("PWRBTN_STS", 8),
+         bit("SLPBTN_STS", 9), bit("RTC_STS", 10), bit("PCIEXP_WAKE_STS", 14), bit("WAK_STS", 15)),
+        width=16, reset=TMR_STS,
     ),
     Register(
         "PM1_EN", "PM1 enable", EN, "rw",

@@ -34,7 +34,8 @@ REGISTERS: Final = RegisterMap(
          bit("PERIODIC_EN", 14), bit("LEGACY_USB2_EN", 17), bit("INTEL_USB2_EN", 18)), width=32, reset=0,
     ),
     Register(
-        "SMI_STS", "SMI status", SMI_STS, "rw", (bit("SWSMI_TMR_STS", 6), bit("PERIODIC_STS", 14)), width=32, reset=0,
+        "SMI_STS", "SMI status", SMI_STS, "rw",
+        (bit("SWSMI_TMR_STS", 6, nature="time"), bit("PERIODIC_STS", 14, nature="time")), width=32, reset=0,
     ),
 )  # fmt: skip
 

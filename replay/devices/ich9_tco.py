@@ -35,14 +35,19 @@ BYTES: Final = frozenset((DAT_IN, DAT_OUT, MESSAGE1, MESSAGE2, WDCNT, SW_IRQ_GEN
 _RESET: Final = {CNT2: 0x0008, SW_IRQ_GEN: 0x03, TMR: 0x0004}
 
 REGISTERS: Final = RegisterMap(
-    Register("TCO_RLD", "Timer reload and current value", RLD, "rw", (Field("TCOTIMER", 9, 0),), width=16),
+    Register(
+        "TCO_RLD", "Timer reload and current value", RLD, "rw", (Field("TCOTIMER", 9, 0, nature="time"),), width=16,
+    ),
     Register("TCO_DAT_IN", "Data in", DAT_IN, "rw"),
     Register("TCO_DAT_OUT", "Data out", DAT_OUT, "rw"),
     Register(
         "TCO1_STS", "Status 1", STS1, "rw",
-        (bit("SW_TCO_SMI", 1), bit("TCO_INT_STS", 2), bit("TIMEOUT", 3)), width=16,
+        (bit("SW_TCO_SMI", 1), bit("TCO_INT_STS", 2), bit("TIMEOUT", 3, nature="time")), width=16,
     ),
-    Register("TCO2_STS", "Status 2", STS2, "rw", (bit("SECOND_TO_STS", 1), bit("BOOT_STS", 2)), width=16),
+    Register(
+        "TCO2_STS", "Status 2", STS2, "rw",
+        (bit("SECOND_TO_STS", 1, nature="time"), bit("BOOT_STS", 2, nature="time")), width=16,
+    ),
     Register(
         "TCO1_CNT", "Control 1", CNT1, "rw",
         (bit("NMI_NOW", 8), bit("NMI2SMI_EN", 9), bit("TCO_TMR_HLT", 11), bit("TCO_LOCK", 12)), width=16,

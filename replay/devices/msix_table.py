@@ -42,7 +42,7 @@ def _names(vectors: int) -> RegisterMap:
             named(f"Control {vector}", "Vector control", at + 12, "rw", (bit("Mask", 0),), reset=1),
         ]
     pending = [
-        Register(f"Pending {n}", "Pending bits", PENDING + 4 * n, "r", width=32, reset=0)
+        Register(f"Pending {n}", "Pending bits", PENDING + 4 * n, "r", width=32, reset=0, nature="interrupt")
         for n in range(_pending_size(vectors) // 4)
     ]
     return RegisterMap(*registers, *pending)

@@ -24,7 +24,7 @@ from typing import ClassVar, Final, Literal, NamedTuple, Self
 from ..clock import Clock
 from ..device import Device, Unknown
 from ..irq import Line
-from ..registers import Field, Register, RegisterMap, bit
+from ..registers import Field, Nature, Register, RegisterMap, bit
 
 VENDOR_ID, DEVICE_ID, COMMAND, STATUS, REVISION_ID, PROG_IF, CLASS_CODE = 0x00, 0x02, 0x04, 0x06, 0x08, 0x09, 0x0A
 CACHE_LINE_SIZE, LATENCY_TIMER, HEADER_TYPE, BIST, BAR_0, ROM_BASE = 0x0C, 0x0D, 0x0E, 0x0F, 0x10, 0x30
@@ -46,18 +46,20 @@ FIELDS_COMMAND: Final = (
     bit("STEP", 7), bit("SERR", 8), bit("FBE", 9), bit("INTXD", 10),
 )  # fmt: skip
 FIELDS_STATUS: Final = (
-    bit("INTS", 3), bit("CAP", 4), bit("C66", 5), bit("FBC", 7), bit("MDPE", 8), Field("DEVT", 10, 9), bit("STA", 11),
-    bit("RTA", 12), bit("RMA", 13), bit("SSE", 14), bit("DPE", 15),
+    bit("INTS", 3, nature="interrupt"), bit("CAP", 4), bit("C66", 5), bit("FBC", 7), bit("MDPE", 8),
+    Field("DEVT", 10, 9), bit("STA", 11), bit("RTA", 12), bit("RMA", 13), bit("SSE", 14), bit("DPE", 15),
 )  # fmt: skip
+IDENTITIES: Final = frozenset(
+    ("VID", "DID", "RID", "PI", "CC", "HTYPE", "SSVID", "SSID", "CAP", "INTP", "MGNT", "MLAT")
+)
+"""Registers that say what a function is."""
 FIELDS_ROM: Final = (bit("EN", 0), Field("BASE", 31, 11))
-
-FIXED: Final = ("VID", "DID", "RID", "PI", "CC", "HTYPE", "SSVID", "SSID", "CAP", "INTP", "MGNT", "MLAT")
-"""Registers that say what the function is."""
 
 
 def named(name: str, title: str, offset: int, width: int, *fields: Field) -> Register:
     """A register that every function has; what it is after a reset depends on the function."""
-    return Register(name, title, offset, "rw", fields, width=width, nature="configuration" if name in FIXED else None)
+    nature: Nature | None = "configuration" if name in IDENTITIES else None
+    return Register(name, title, offset, "rw", fields, width=width, nature=nature)
 
 
 COMMON_REGISTERS: Final = (

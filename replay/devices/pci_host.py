@@ -4,7 +4,8 @@ Source: PCI Local Bus Specification 3.0, section 3.2.2.3.2 on mechanism #1; PCI 
 section 7.2.2 on ECAM; Intel 82371SB (290550) section 2.3.5.2 and Intel ICH9 (316972) section 13.7.5 on CF9h.
 
 Modelled: CONFIG_ADDRESS, CONFIG_DATA in all sizes, ECAM, functions on the root bus and behind bridges as the bridges'
-bus numbers say, all ones where there is none. A register of a function is named after the function: `00:01.1 COMMAND`.
+bus numbers say, all ones where there is none. A register of a function is named after the function: `00:01.1 COMMAND`;
+each function is a part of its own.
 
 Not modelled: the reset itself (the recording shows that the machine started again); Type 1 cycles that time out.
 

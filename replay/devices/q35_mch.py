@@ -32,6 +32,7 @@ SMRAM_RESET, SMRAM_WRITABLE, SMRAM_LOCKED, D_LCK, D_OPEN, G_SMRAME = 0x02, 0x78,
 ESMRAMC_RESET, ESMRAMC_WRITABLE, T_EN = 0x38, 0x87, 0x01
 TSEG_MIB: Final = {0: 1, 1: 2, 2: 8}
 EXT_TSEG_QUERY: Final = 0xFFFF
+SMBASE, SMBASE_SIZE = 0x3_0000, 0x2_0000
 SMBASE_QUERY, SMBASE_IN_RAM, SMBASE_LOCK = 0xFF, 0x01, 0x02
 
 REGISTERS: Final = RegisterMap(
@@ -110,9 +111,22 @@ class Q35Mch(PciConfig):
         return value & ((1 << 36) - 1) & -size, size
 
     @property
+    def tseg_mib(self) -> int | None:
+        """The size of TSEG in MiB, 0 while there is none; None if it is QEMU's larger one, which is not known."""
+        control = self.peek(ESMRAMC, 1)
+        if not control & T_EN or not self.peek(SMRAM, 1) & G_SMRAME:
+            return 0
+        return TSEG_MIB.get(control >> 1 & 3)
+
+    @property
     def is_smbase_locked(self) -> bool:
         """Whether only SMM sees the 128 KiB at 30000h."""
         return self.peek(F_SMBASE, 1) == SMBASE_LOCK
+
+    @property
+    def smbase(self) -> tuple[int, int] | None:
+        """What only SMM sees at SMBASE: base and size; None while all do."""
+        return (SMBASE, SMBASE_SIZE) if self.is_smbase_locked else None
 
     def _lock(self) -> None:
         """D_LCK: nothing but D_CLS changes until the next reset."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..device import Device
+from ..devices.blackhole import Blackhole
 from ..devices.ich9_lpc import ACPI_CNTL, PIRQA_ROUT, RCBA, Ich9Lpc
 from ..devices.ich9_lpc import PIRQS as ICH9_PIRQS
 from ..devices.ich9_rcba import SIZE as RCBA_SIZE
@@ -16,9 +17,10 @@ from ..devices.ich9_rcba import Ich9Rcba
 from ..devices.pci_host import ECAM, ICH9_RESET_BITS, PIIX3_RESET_BITS, PORTS, PciHost
 from ..devices.piix3 import PIRQRC, Piix3
 from ..devices.piix3 import PIRQS as PIIX3_PIRQS
-from ..devices.q35_mch import PCIEXBAR, Q35Mch
+from ..devices.q35_mch import F_SMBASE, PCIEXBAR, SMRAM, Q35Mch
 from .flat_view import Claim
 from .interrupt_router import Router
+from .pci_facts import ram_below_4g
 from .pci_functions import add_functions
 from .wiring import Wiring
 
@@ -39,6 +41,7 @@ def add_pci(wiring: Wiring) -> None:
     for function in wiring.pci.functions.values():
         if isinstance(function.config, Q35Mch):
             _Ecam(wiring, function.config, host)
+            _hide_smram(wiring, function.config)
         elif isinstance(function.config, Piix3):
             _route_piix3(wiring, function.config)
         elif isinstance(function.config, Ich9Lpc):
@@ -75,6 +78,26 @@ class _Ecam(_Moving):
         super().__init__(wiring, host, ECAM, lambda: mch.ecam)
         mch.watch(PCIEXBAR, 8, self.move)
         self.move()
+
+
+def _hide_smram(wiring: Wiring, mch: Q35Mch) -> None:
+    """TSEG, at the end of the memory, and SMRAM at SMBASE. QEMU has them at most where the map shows them."""
+    guest = wiring.guest
+    regions = [r for r in guest.regions if r.space == "mmio" and r.name in ("tseg-blackhole", "smbase-blackhole")]
+    if not regions:
+        return
+    hidden = wiring.board.add("smram", Blackhole())
+    largest = max((r.size for r in regions if r.name == "tseg-blackhole"), default=0)
+    end = ram_below_4g(guest)
+
+    def tseg() -> tuple[int, int] | None:
+        size = largest if mch.tseg_mib is None else mch.tseg_mib << 20
+        return (end - size, size) if 0 < size <= end else None
+
+    places = _Moving(wiring, hidden, 0, tseg), _Moving(wiring, hidden, 0, lambda: mch.smbase)
+    for place in places:
+        mch.watch(SMRAM, 2, place.move)
+        mch.watch(F_SMBASE, 1, place.move)
 
 
 # Interrupt routing

@@ -454,3 +454,40 @@ def test_a_command_that_is_none_tells_nothing() -> None:
     add_pci(wiring)
     answer = wiring.pci.functions["00:04.0"].config.read(0x68, 4)
     assert getattr(answer, "mask", 0) == 0xFFF8_0000
+
+
+# What only system management mode sees
+
+SMRAM_MAP = (
+    Region("mmio", 0, 0x0FFF_FFFF, "pc.ram", "ram"),
+    Region("mmio", 0x0F00_0000, 0x0FFF_FFFF, "tseg-blackhole", snapshot=1),
+    Region("mmio", 0x0003_0000, 0x0004_FFFF, "smbase-blackhole", snapshot=1),
+)
+
+
+@pytest.mark.parametrize(
+    ("esmramc", "first"), [(0x01, 0x0FF0_0000), (0x03, 0x0FE0_0000), (0x05, 0x0F80_0000), (0x07, 0x0F00_0000)]
+)
+def test_tseg_is_at_the_end_of_the_memory(esmramc: int, first: int) -> None:
+    machine = q35(regions=SMRAM_MAP)
+    mch = machine.config("00:00.0")
+    mch.write(0x9E, 1, esmramc)
+    assert machine.name_at(0x0FFF_FFFF, "mmio") is None
+    mch.write(0x9D, 1, 0x08)
+    assert machine.name_at(first - 1, "mmio") is None
+    assert machine.name_at(first, "mmio") == machine.name_at(0x0FFF_FFFF, "mmio") == "smram"
+    machine.board.reset()
+    assert machine.name_at(first, "mmio") is None
+
+
+def test_smram_at_smbase_is_hidden_by_its_lock() -> None:
+    machine = q35(regions=SMRAM_MAP)
+    mch = machine.config("00:00.0")
+    mch.write(0x9C, 1, 0xFF)
+    assert machine.name_at(0x3_0000, "mmio") is None
+    mch.write(0x9C, 1, 0x02)
+    assert machine.name_at(0x4_FFFF, "mmio") == "smram"
+
+
+def test_where_the_map_shows_none_nothing_is_hidden() -> None:
+    assert "smram" not in q35().board.devices
