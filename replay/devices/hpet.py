@@ -239,6 +239,8 @@ class Hpet(Device):
         """See `Device.reader`: the main counter is read a hundred thousand times."""
         if size == 8 and not offset & 7:
             return self._readers.get(offset, self._read_nothing)
+        if size == 4 and offset == MAIN_CNT:
+            return self._read_counter_low
         return super().reader(offset, size)
 
     def read(self, offset: int, size: int) -> int:
@@ -284,6 +286,11 @@ class Hpet(Device):
         if self._untaught:
             return Unknown(0, MASK_64, self._learn_counter)
         return (self._clock.now_ns + self._offset_ns) // PERIOD_NS & MASK_64
+
+    def _read_counter_low(self) -> int:
+        if self._untaught or not self._config & ENABLE_CNF:
+            return self.read(MAIN_CNT, 4)
+        return (self._clock.now_ns + self._offset_ns) // PERIOD_NS & MASK_32
 
     def _learn_counter(self, value: int) -> None:
         """The counter, or its low half, shows `value` now."""

@@ -263,8 +263,15 @@ class LocalApic(Device):
         return self._tpr if self._tpr & 0xF0 >= in_service else in_service
 
     def _write_eoi(self, value: int) -> None:
-        self._spread()
         possible = self._possible
+        if len(possible) == 1 and self._infers:
+            ((irr, isr),) = possible
+            if not isr and not irr & irr - 1:  # the usual case, in short: there is one request, or none
+                if irr and self._taken((irr, isr)):
+                    self._possible = {(0, 0): possible[irr, isr] + 1}
+                    self._ended(irr.bit_length() - 1)
+                return
+        self._spread()
         if len(possible) == 1:
             ((irr, isr),) = possible
             if not isr:
