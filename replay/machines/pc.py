@@ -56,6 +56,7 @@ PARTS: Final[tuple[Part, ...]] = (
     storage.add_ahci,
     nics.add_e1000,
     nics.add_e1000e,
+    nics.add_ne2000,
     isa.add_keyboard,
     isa.add_dma,
     isa.add_coprocessor,

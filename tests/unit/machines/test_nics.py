@@ -109,3 +109,20 @@ def test_older_machines_have_no_vlan_type() -> None:
         card = board_with(e1000(3), machine_type=machine_type).devices["e1000@00:03.0"]
         assert isinstance(card, E1000)
         assert card.read(0x38, 4) == vet
+
+
+def test_cards_with_a_dp8390_are_on_pci_and_on_isa() -> None:
+    bars = (PciBar(0, 0x100, is_io=True),)
+    board = board_with(PciFunction(0, 3, 0, 0x10EC, 0x8029, 0x0200, "", bars), options="-device ne2k_pci -nodefaults")
+    assert "ne2000@00:03.0" in board.devices
+    places = [Region("pio", base, base + 0x1F, "ne2000") for base in (0x300, 0x320, 0x280)]
+    options = ["-device", "ne2k_isa,iobase=0x280,irq=5", "-net", "nic,model=ne2k_isa", "-net", "nic,model=ne2k_isa"]
+    guest = Guest("isapc", regions=tuple(places), meta={"command": json.dumps(["qemu", *options])})
+    board = build(guest)
+    assert {"ne2000@300", "ne2000@320", "ne2000@280"} <= set(board.devices)
+    for base in (0x300, 0x320, 0x280):
+        card = board.devices[f"ne2000@{base:x}"]
+        card.write(0x0A, 1, 32)
+        card.write(0, 1, 0x0A)
+        last = [card.read(0x10, 1) for _ in range(11)][-1]
+        assert last == {0x300: 0x56, 0x320: 0x57, 0x280: 0x58}[base]
