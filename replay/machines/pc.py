@@ -59,6 +59,7 @@ PARTS: Final[tuple[Part, ...]] = (
     nics.add_ne2000,
     isa.add_keyboard,
     isa.add_dma,
+    storage.add_floppy,
     isa.add_coprocessor,
 )
 """In the order in which they are added, reset and reported. A part adds nothing where the guest had none of it."""

@@ -22,9 +22,12 @@ from .wiring import Wiring
 
 CHANNELS: Final = ((0x1F0, 0x3F6, 14), (0x170, 0x376, 15))
 """Command block, control block, interrupt."""
-REGIONS: Final = {"ide": tuple(port for *ports, _ in CHANNELS for port in ports)}
-"""QEMU's regions, by name, with their first ports."""
 FDC, FDC_FIRST, FDC_LAST = 0x3F0, 1, 7
+REGIONS: Final = {
+    "ide": tuple(port for *ports, _ in CHANNELS for port in ports),
+    "fdc": (FDC + FDC_FIRST, FDC + FDC_LAST),
+}
+"""QEMU's regions, by name, with their first ports."""
 FDC_IRQ, FDC_DMA = 6, 2
 UNITS: Final = 2
 """Drives of a channel."""

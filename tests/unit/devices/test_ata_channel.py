@@ -298,6 +298,35 @@ def test_other_registers_can_show_the_end_too() -> None:
     assert not port.channel.assume(DATA, 1, 0, 0xFF)
 
 
+def test_data_can_show_the_end_too() -> None:
+    port = Port()
+    port.command(WRITE, 1)
+    port.send(b"\x12\x34" * 256)
+    port.wait()
+    port.command(READ, 1)
+    assert not port.channel.assume(DATA, 2, 0x9999, port.read(DATA, 2))
+    assert port.channel.assume(DATA, 2, 0x3412, port.read(DATA, 2))
+    assert port.read(DATA, 4) == 0x3412_3412
+    unknown = Port(Medium(16))
+    unknown.command(READ, 1)
+    assert unknown.channel.assume(DATA, 4, 0x1234_5678, unknown.read(DATA, 4))
+    unknown.words(254)
+    unknown.command(READ, 1)
+    unknown.wait()
+    assert unknown.read(DATA, 2) == 0x5678
+    unknown.read(DATA, 2)
+    unknown.command(0x08)
+
+
+def test_partly_known_data_must_fit_what_is_known() -> None:
+    medium = Medium(16)
+    medium.teach(0, b"\x11")
+    port = Port(medium)
+    port.command(READ, 1)
+    assert not port.channel.assume(DATA, 2, 0x2222, port.read(DATA, 2))
+    assert port.channel.assume(DATA, 2, 0x2211, port.read(DATA, 2))
+
+
 def test_a_reset_that_lasts_can_be_followed_by_a_write_of_device_control() -> None:
     port = Port()
     port.write(CONTROL, SRST)

@@ -412,6 +412,7 @@ def test_a_diagnostic_shows_the_signature() -> None:
     """8.9."""
     port = Port()
     port.command(0x90, 5, 0x123456)
+    assert port.read(DEVICE) == 0xA0
     assert port.signature() == (1, 1, 0, 0)
     assert (port.read(STATUS), port.read(ERROR)) == (READY, 1)
 
@@ -440,6 +441,65 @@ def test_without_bus_master_a_dma_command_waits_for_ever() -> None:
     port.command(READ_DMA, 1)
     port.wait()
     assert port.status() == READY | DRQ
+
+
+INITIALIZE, NATIVE_MAX, REVERT, KEEP = 0x91, 0xF8, 0xCC, 0x66
+
+
+def next_place(port: Port) -> tuple[int, int, int]:
+    """Cylinder, head and sector after the first sector of cylinder 1 was read."""
+    port.command(READ, 1, 0x000101, device=0x00)
+    port.wait()
+    port.block()
+    return port.read(LBA_MID), port.read(DEVICE) & 0xF, port.read(LBA_LOW)
+
+
+def test_initialize_device_parameters_sets_what_addresses_count_by() -> None:
+    """ATA-5, 8.16; IDENTIFY shows it if it has not been made before."""
+    port = Port()
+    port.command(INITIALIZE, 1, device=0x01)
+    assert next_place(port) == (1, 1, 1)
+    assert [word(identify(port), number) for number in (1, 3, 6, 57)] == [2, 2, 1, 4]
+
+
+def test_the_native_max_address_counts_by_the_native_geometry() -> None:
+    """8.32."""
+    port = Port()
+    port.command(INITIALIZE, 1, device=0x01)
+    port.command(NATIVE_MAX, device=0x00)
+    assert [port.read(offset) for offset in (LBA_LOW, LBA_MID, DEVICE)] == [32, 2, 0xA0]
+
+
+def test_a_reset_undoes_the_parameters_only_if_it_is_asked_to() -> None:
+    """8.46.14: once."""
+    port = Port()
+    port.command(INITIALIZE, 1, device=0x01)
+    port.reset()
+    assert next_place(port) == (1, 1, 1)
+    port.command(SET_FEATURES, features=REVERT)
+    port.command(SET_FEATURES, features=KEEP)
+    port.reset()
+    assert next_place(port) == (1, 1, 1)
+    port.command(SET_FEATURES, features=REVERT)
+    port.reset()
+    assert next_place(port) == (1, 0, 2)
+
+
+def test_a_disk_of_no_sectors_a_track_has_no_places() -> None:
+    """QEMU ends at a division by zero."""
+    port = Port()
+    port.command(INITIALIZE, 0)
+    port.command(READ, 1, 0x000001, device=0x00)
+    port.wait()
+    assert port.read(STATUS) == READY | DRQ
+
+
+def test_an_absent_device_has_no_parameters_and_no_smart() -> None:
+    port = Port(second=Medium(16), empty=True)
+    port.command(INITIALIZE, 1)
+    assert refused(port)
+    smart(port, 0xDA)
+    assert refused(port)
 
 
 # SMART (8.41)

@@ -78,7 +78,7 @@ def start_pics(board: Board) -> None:
 
 def test_without_a_region_map_the_usual_devices_are_at_the_usual_places() -> None:
     board = build(Guest("pc"))
-    assert sorted(board.devices) == sorted([*AT_DEVICES, "pmtimer", "ide0", "ide1", "i8042", "dma", "portf0"])
+    assert sorted(board.devices) == sorted([*AT_DEVICES, "pmtimer", "ide0", "ide1", "i8042", "dma", "fdc", "portf0"])
     places = {
         0x20: "pic", 0xA1: "pic", 0x4D1: "pic", 0x40: "pit", 0x43: "pit", 0x61: "port61", 0x70: "rtc", 0x71: "rtc",
         0x80: "port80", 0x92: "port92", 0x3F8: "com1", 0x3FF: "com1", 0x608: "pmtimer", 0x60B: "pmtimer",
@@ -91,7 +91,7 @@ def test_without_a_region_map_the_usual_devices_are_at_the_usual_places() -> Non
     ("machine", "names"),
     [
         ("q35", [*AT_DEVICES, "pmtimer", "i8042", "dma", "portf0"]),
-        ("isapc", [*AT_DEVICES, "ide0", "ide1", "i8042", "dma", "portf0"]),
+        ("isapc", [*AT_DEVICES, "ide0", "ide1", "i8042", "dma", "fdc", "portf0"]),
         ("microvm", ["pic", "pit", "rtc", "com1"]),
     ],
 )

@@ -93,3 +93,17 @@ def test_ahci_controllers_get_the_drives_of_their_names() -> None:
         present[name] = [ahci.read(0x128 + 0x80 * port, 4) == 0x113 for port in range(6)]
     assert present["ahci@00:1f.2"] == [True, False, True, False, False, False]
     assert present["ahci@00:03.0"] == [False, True, False, False, False, False]
+
+
+def test_the_floppy_controller_moves_data_by_the_dma_controller() -> None:
+    fdc = ((0x3F1, 5, "fdc"), (0x3F7, 1, "fdc"))
+    dma = ((0, 8, "dma-chan"), (8, 8, "dma-cont"), (0xC0, 16, "dma-chan"), (0xD0, 16, "dma-cont"))
+    made = board("-fda", "zeros.img", ports=(*fdc, *dma))
+    for port, value in ((0xD6, 0xC0), (0xD4, 0), (0xC, 0), (5, 0xFF), (5, 1), (0xB, 0x46), (0xA, 2)):
+        made.io.resolve_pio(PioAddress(port), 1).write(value)
+    made.io.resolve_pio(PioAddress(0x3F7), 1).write(0)
+    for value in (0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF):
+        made.io.resolve_pio(PioAddress(0x3F5), 1).write(value)
+    assert read(made, 0x3F4) == 0xD0
+    assert [read(made, 0x3F5) for _ in range(7)] == [0x40, 1, 0, 0, 0, 1, 2]  # 1 MiB is of no usual format
+    assert "fdc" not in board(ports=PORTS).devices
