@@ -25,7 +25,7 @@ from . import vga_registers as regs
 from .vga_registers import BIG_ENDIAN, LITTLE_ENDIAN
 
 REGISTERS: Final = regs.DisplayMap(
-    *regs.dispi_registers(regs.DISPI), *regs.qext_registers(regs.QEXT), regs.edid_register(regs.EDID)
+    *regs.dispi_registers(regs.DISPI), *regs.qext_registers(regs.QEXT), *regs.edid_registers()
 )
 
 
@@ -58,6 +58,8 @@ class BochsDisplay(Device):
 
     def read(self, offset: int, size: int) -> int:
         """See `Device.read`."""
+        if offset >= regs.HOLES:
+            return (1 << 8 * size) - 1
         if regs.EDID <= offset < regs.EDID + len(self._monitor):
             return int.from_bytes(self._monitor[offset - regs.EDID : offset - regs.EDID + size], "little")
         if regs.DISPI <= offset < regs.DISPI + regs.DISPI_BYTES:

@@ -88,8 +88,8 @@ class FwCfg(Device):
             KEY_SIGNATURE: b"QEMU",
             KEY_ID: (ID_TRADITIONAL | (ID_DMA if dma else 0)).to_bytes(4, "little"),
         }
-        self._learned: dict[tuple[int, int], int] = {}
-        """By key and offset."""
+        self._learned: dict[int, bytearray] = {}
+        """The beginnings of other items, by key, as far as they were read."""
         self._key = self._offset = 0
         self._dma_address = 0
         self.reset()
@@ -127,7 +127,7 @@ class FwCfg(Device):
             "key": self._key,
             "offset": self._offset,
             "dma_address": self._dma_address,
-            "learned": len(self._learned),
+            "learned": sum(map(len, self._learned.values())),
         }
 
     def _select(self, key: int) -> None:
@@ -144,11 +144,12 @@ class FwCfg(Device):
         item = self._items.get(key)
         if item is not None:
             return item[offset] if offset < len(item) else 0
-        value = self._learned.get((key, offset))
-        return Unknown(0, 0xFF, partial(self._learn, (key, offset))) if value is None else value
+        learned = self._learned.setdefault(key, bytearray())
+        return learned[offset] if offset < len(learned) else Unknown(0, 0xFF, partial(self._learn, learned, offset))
 
-    def _learn(self, place: tuple[int, int], value: int) -> None:
-        self._learned[place] = value
+    def _learn(self, item: bytearray, offset: int, value: int) -> None:
+        if offset == len(item):
+            item.append(value)
 
     def _transfer(self) -> None:
         """Do the transfer whose control structure is at the DMA address, which is then 0."""

@@ -414,6 +414,8 @@ class Vga(Device):
     # Registers in memory: DISPI, QEMU's extension, EDID
 
     def _read_mapped(self, offset: int, size: int) -> int:
+        if offset >= regs.HOLES:
+            return (1 << 8 * size) - 1
         if regs.EDID <= offset < regs.EDID + len(self._monitor):
             return int.from_bytes(self._monitor[offset - regs.EDID : offset - regs.EDID + size], "little")
         if regs.DISPI <= offset < regs.DISPI + regs.DISPI_BYTES:

@@ -27,6 +27,8 @@ DISPI, DISPI_BYTES = 0x40, 0x16
 QEXT, QEXT_BYTES = 0x58, 0x08
 LITTLE_ENDIAN, BIG_ENDIAN = 0x1E1E1E1E, 0xBEBEBEBE
 EDID: Final = 0x100
+HOLES, HOLES_BYTES = 0x1000, 0x1000
+"""What the rest of the registers' BAR shows: nothing."""
 WINDOW, WINDOW_BYTES = 0x20000, 0x20000
 
 SR_MASKS: Final = (0x03, 0x3D, 0x0F, 0x3F, 0x0E, 0x00, 0x00, 0xFF)
@@ -152,9 +154,12 @@ def qext_registers(at: int) -> tuple[Register, ...]:
     )
 
 
-def edid_register(at: int) -> Register:
-    """The monitor's data, of which one register stands for all bytes."""
-    return Register("EDID", "The monitor's data; writes are ignored", at, "rw", width=64, source="E-EDID")
+def edid_registers() -> tuple[Register, ...]:
+    """The monitor's data, of which one register stands for all bytes, and what is between the registers in memory."""
+    return (
+        Register("EDID", "The monitor's data; writes are ignored", EDID, "rw", width=64, source="E-EDID"),
+        Register("Hole", "Between the registers in memory; reads all ones", HOLES, "rw", width=64, source="QEMU"),
+    )
 
 
 def _crt(index_at: int, data_at: int, status_at: int, suffix: str) -> tuple[Register, ...]:
@@ -170,12 +175,14 @@ def _crt(index_at: int, data_at: int, status_at: int, suffix: str) -> tuple[Regi
 
 
 class DisplayMap(RegisterMap):
-    """A map in which one register stands for all of the window, and one for all of the EDID blocks."""
+    """A map in which one register each stands for all of the window, the EDID blocks, and the holes."""
 
     def find(self, offset: int, direction: Direction, bank: str | None = None) -> Register | None:
         """See `RegisterMap.find`."""
         if offset >= WINDOW:
             offset = WINDOW
+        elif offset >= HOLES:
+            offset = HOLES
         elif offset >= EDID:
             offset = EDID
         return super().find(offset, direction, bank)
@@ -225,7 +232,7 @@ REGISTERS: Final = DisplayMap(
     Register("DISPI data at 1D0h", "As at 1CFh", DISPI_DATA_PORT_2, "rw", width=16, source=_BOCHS),
     *dispi_registers(DISPI),
     *qext_registers(QEXT),
-    edid_register(EDID),
+    *edid_registers(),
     Register("Window", "Display memory at A0000h-BFFFFh, byte by byte", WINDOW, "rw", width=64),
     banks=(*SR_BANKS, *GR_BANKS, *CR_BANKS, AR_FIRST, *AR_BANKS, *DISPI_BANKS),
 )  # fmt: skip

@@ -25,6 +25,10 @@ BAR_MEMORY, BAR_REGISTERS = 0, 2
 MAPPED_PORTS, MAPPED_DISPI, MAPPED_QEXT = 0x400, 0x500, 0x600
 """Offsets in BAR 2, which begins with the EDID block."""
 MAPPED_PORTS_BYTES: Final = 0x20
+MAPPED: Final = {
+    "vga ioports remapped": regs.ATTRIBUTE, "bochs dispi interface": regs.DISPI, "qemu extended regs": regs.QEXT,
+}  # fmt: skip
+"""QEMU's names of these parts, with their places in the model's register space."""
 
 ISA_MEMORY: Final = 8 << 20
 LARGEST_EDID: Final = 3 * edid.BLOCK
@@ -33,14 +37,16 @@ VGA, SECONDARY_VGA, BOCHS_DISPLAY = "VGA", "secondary-vga", "bochs-display"
 
 
 def add_displays(wiring: Wiring) -> None:
-    """All displays: those on PCI, and that of a machine without it."""
+    """All displays: those on PCI; that of a machine without it; the VGA that is a part of another kind of display."""
     displays = [(function, _driver(wiring, function.what)) for function in wiring.pci.find(QEMU, QEMU_DISPLAY)]
     for function, driver in displays:
         alike = [other.what for other, of in displays if of == driver]
         _add_pci_display(wiring, function, driver, _monitor(wiring, function.what, driver, alike))
-    if VGA_PORTS in wiring.places("vga") and not wiring.pci.find_class(VGA_CLASS):
+    if VGA_PORTS in wiring.places("vga") and "vga" not in wiring.board.devices:
         memory = [region.size for region in wiring.guest.find_regions("vga.vram", "mmio") if region.size >= 1 << 20]
-        _add_vga(wiring, Vga(max(memory, default=ISA_MEMORY)))
+        vga = _add_vga(wiring, Vga(max(memory, default=ISA_MEMORY)))
+        for function in wiring.pci.find_class(VGA_CLASS):
+            _show_as_mapped(wiring, function, vga)
 
 
 def _driver(wiring: Wiring, what: PciFunction) -> str:
@@ -65,6 +71,7 @@ def _add_pci_display(wiring: Wiring, function: Function, driver: str, monitor: e
         device = wiring.board.add(f"bochs-display@{function.name}", BochsDisplay(memory, blocks))
     if BAR_REGISTERS not in function.config.bars:
         return
+    function.show(BAR_REGISTERS, device, at=regs.HOLES)  # under the others
     if mapped or not inside:
         function.show(BAR_REGISTERS, device, at=regs.EDID, size=len(blocks))
     for first, size, at in (
@@ -87,13 +94,23 @@ def _ranges(wiring: Wiring, name: str) -> list[tuple[int, int]]:
     return sorted({(region.first, region.size) for region in wiring.guest.find_regions(name)})
 
 
-def _regions_inside(wiring: Wiring, what: PciFunction) -> list[Region]:
-    """What the map shows in the registers' BAR, where the guest left it."""
-    bar = next((bar for bar in what.bars if bar.number == BAR_REGISTERS and bar.address is not None), None)
-    if bar is None or bar.address is None:
+def _show_as_mapped(wiring: Wiring, function: Function, vga: Vga) -> None:
+    """Registers in memory that the map shows in some BAR, as in virtio-vga."""
+    for bar in function.what.bars:
+        for region in _regions_inside(wiring, function.what, bar.number):
+            at = MAPPED.get(region.name)
+            if at is not None and bar.address is not None:
+                function.show(bar.number, vga, at=at, first=region.first - bar.address, size=region.size)
+
+
+def _regions_inside(wiring: Wiring, what: PciFunction, number: int = BAR_REGISTERS) -> list[Region]:
+    """What the map shows in a BAR, where the guest left it."""
+    bar = next((bar for bar in what.bars if bar.number == number and bar.address is not None), None)
+    if bar is None or bar.address is None or bar.is_io:
         return []
     last = bar.address + bar.size - 1
-    return [region for region in wiring.guest.regions if region.space == "mmio" and bar.address <= region.first <= last]
+    found = (region for region in wiring.guest.regions if region.space == "mmio")
+    return list({(r.name, r.first): r for r in found if bar.address <= r.first <= last}.values())
 
 
 def _monitor(wiring: Wiring, what: PciFunction, driver: str, alike: list[PciFunction]) -> edid.Monitor:

@@ -105,6 +105,16 @@ def test_an_item_is_learned_by_the_first_read_and_checked_later() -> None:
     assert isinstance(device.read(DATA, 1), Unknown)
 
 
+def test_a_read_that_taught_nothing_leaves_a_gap_that_is_never_learned() -> None:
+    device = FwCfg()
+    select(device, FILE_DIR)
+    assert isinstance(device.read(DATA, 1), Unknown)
+    assert read(device, 1, b"b") == b"b"
+    select(device, FILE_DIR)
+    assert read(device, 2, b"ab") == b"ab"
+    assert device.state()["learned"] == 2
+
+
 def test_after_a_dma_transfer_it_is_unknown_what_is_selected() -> None:
     """The control structure, which may select, is in memory."""
     device = FwCfg()

@@ -392,7 +392,12 @@ def test_reset_clears_registers_and_keeps_memory() -> None:
 
 
 def test_one_register_stands_for_all_of_the_window_and_of_the_edid() -> None:
-    for offset, name in ((regs.WINDOW + 0x1234, "Window"), (regs.EDID + 0x17F, "EDID"), (port(0x3C2), "IS0")):
+    for offset, name in (
+        (regs.WINDOW + 0x1234, "Window"),
+        (regs.HOLES + 0x680, "Hole"),
+        (regs.EDID + 0x17F, "EDID"),
+        (port(0x3C2), "IS0"),
+    ):
         register = regs.REGISTERS.find(offset, "r")
         assert register is not None
         assert register.name == name
