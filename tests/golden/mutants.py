@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, zip_longest
+from operator import xor
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,8 @@ def faults_of(use: Use) -> Iterator[tuple[str, Callable[[Device], Device]]]:
     if any(value for value in use.values):
         yield "reads as 0", always(lambda value: 0)
     yield "reads as all ones", always(lambda value: full)
+    for at in range(1, min(4, use.register.width - 1)):
+        yield f"bit {at} inverted", always(partial(xor, 1 << at))
 
 
 def _late(board: Any, line: Line) -> None:
@@ -336,13 +339,15 @@ class Recording:
 
 
 def mutants(recordings: Sequence[Recording], per_device: int) -> Iterator[Mutant]:
-    """About `per_device` mutants of each device, taken from its registers and from the recordings in turn."""
+    """About `per_device` mutants of each device, of its registers in turn, in the shortest recording that reads them."""
     offers: dict[str, list[list[Mutant]]] = defaultdict(list)
-    for recording in recordings:
+    offered: set[tuple[str, str]] = set()
+    for recording in sorted(recordings, key=lambda recording: recording.exit_count):
         board = build(recording.guest)
         for device, uses in recording.uses.items():
             for use in sorted(uses.values(), key=lambda use: -use.reads):
-                if use.reads:
+                if use.reads and (device, use.register.name) not in offered:
+                    offered.add((device, use.register.name))
                     names = frozenset((use.register.name,))
                     faults = [Mutant(recording.name, device, what, names, wrap) for what, wrap in faults_of(use)]
                     offers[device].append(faults)
