@@ -339,7 +339,7 @@ class Recording:
 
 
 def mutants(recordings: Sequence[Recording], per_device: int) -> Iterator[Mutant]:
-    """About `per_device` mutants of each device, of its registers in turn, in the shortest recording that reads them."""
+    """About `per_device` mutants of each device, of its registers in turn, in the shortest recording that has them."""
     offers: dict[str, list[list[Mutant]]] = defaultdict(list)
     offered: set[tuple[str, str]] = set()
     for recording in sorted(recordings, key=lambda recording: recording.exit_count):
