@@ -12,10 +12,10 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from vmdev.replay import rulefiles
 from vmdev.replay.contracts import Contract
 from vmdev.replay.errors import UserModelError
 from vmdev.replay.guest import Guest
+from vmdev.replay.judging import rulefiles
 from vmdev.replay.machines import Board, Placement, Replacement, build
 from vmdev.replay.printable import printable
 from vmdev.replay.replayer import Replayer

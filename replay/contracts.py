@@ -3,7 +3,7 @@
 Without a contract every bit of a register is compared exactly. A contract covers one register, or a field or some bits
 of it, and excuses a difference there if its rule holds. It always has a reason. What it excuses is counted.
 
-A model declares contracts in `Device.contracts`; a file beside a trace adds others (`rulefiles.py`).
+A model declares contracts in `Device.contracts`; a file beside a trace adds others (`judging/rulefiles.py`).
 """
 
 from __future__ import annotations

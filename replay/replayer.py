@@ -2,7 +2,7 @@
 
 Per exit the loop moves the clock, makes the access, and compares. Everything else is kept out of it: where a site's
 accesses go is looked up once, and again when a registration changes there (`routes.py`), and only an answer that
-differs from the recorded value is looked at closely, by the judge (`judge.py`).
+differs from the recorded value is looked at closely, by the judge (`judging/`).
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from .agenda import Agenda
-from .context import Row
 from .contracts import Clause, Contract, clauses
 from .device import Device
 from .errors import ContractError, ModelHungError, NothingComparedError, UnknownMachineError
 from .guest import Guest
-from .judge import Exit, Judge
-from .ledger import Known, Ledger
+from .judging.context import Row
+from .judging.judge import Exit, Judge
+from .judging.ledger import Known, Ledger
+from .judging.watched import Watched
 from .registers import Register, RegisterMap
 from .routes import Routes, Target, Writer
 from .selection import Selection
 from .verdict import ContractUse, KnownUse, Tally, TraceSummary, Verdict
 from .watchdog import PATIENCE_S, Watchdog
-from .watched import Watched
 
 if TYPE_CHECKING:
     from .machines.board import Board

@@ -14,8 +14,8 @@ from .device import Device, Window
 from .verdict import Unclaimed
 
 if TYPE_CHECKING:
+    from .judging.watched import Watched
     from .trace.rows import PackedSite
-    from .watched import Watched
 
 # Bits of a site's kind, as trace/rows.py has them
 SIZE: Final = 15

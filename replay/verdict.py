@@ -15,7 +15,7 @@ Cause = Literal["value", "fault"]
 
 Kind = Literal["root", "consequence"]
 """A divergence that nothing before it explains, or a later one of the same device that such a root may explain
-(`suspicion.py` has the rules)."""
+(`judging/suspicion.py` has the rules)."""
 
 CauseClass = Literal[
     "time", "interrupt", "outside", "configuration", "width", "register", "logic", "fault",

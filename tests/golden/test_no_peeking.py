@@ -143,7 +143,9 @@ def calls_with(path: Path, is_value: Callable[[ast.expr], bool]) -> set[str]:
 
 
 def test_the_judge_gives_recorded_values_to_models_in_two_places_only() -> None:
-    calls = calls_with(REPLAY / "judge.py", lambda each: isinstance(each, ast.Attribute) and each.attr == "hw")
+    calls = calls_with(
+        REPLAY / "judging" / "judge.py", lambda each: isinstance(each, ast.Attribute) and each.attr == "hw"
+    )
     assert calls & {"learn", "assume"} == {"learn", "assume"}
     ours = {
         "differing", "find_cause", "observe", "count", "describe", "_excuse", "_judge_value", "_replace", "replace",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .errors import ContractError
-from .registers import RegisterMap
+from ..errors import ContractError
+from ..registers import RegisterMap
 
 
 @dataclass(slots=True)

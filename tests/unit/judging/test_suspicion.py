@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vmdev.replay.judging.suspicion import MANY, Spot, Suspicion
 from vmdev.replay.registers import Register
-from vmdev.replay.suspicion import MANY, Spot, Suspicion
 
 
 def spot(name: str, part: str = "", *fields: str) -> Spot:

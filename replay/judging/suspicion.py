@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from ..registers import Register
+from ..verdict import Kind
 from .faults import Place
-from .registers import Register
-from .verdict import Kind
 
 MANY: Final = 3
 """Roots of one device, since its last reset, after which all of it is suspect."""

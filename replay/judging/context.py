@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from .clock import Clock
-from .device import Device, Unknown
-from .naming import decode, pieces, unbanked_name
-from .registers import Register
-from .routes import Target
-from .verdict import Access, Instruction
+from ..clock import Clock
+from ..device import Device, Unknown
+from ..naming import decode, pieces, unbanked_name
+from ..registers import Register
+from ..routes import Target
+from ..verdict import Access, Instruction
 
 if TYPE_CHECKING:
-    from .trace.rows import ExitRow, Site
+    from ..trace.rows import ExitRow, Site
 
 CONTEXT_LENGTH: Final = 8
 """Accesses that are kept with a root divergence."""

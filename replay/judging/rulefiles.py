@@ -25,8 +25,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .contracts import Contract
-from .errors import ContractError
+from ..contracts import Contract
+from ..errors import ContractError
 from .ledger import Known
 
 CONTRACTS_SUFFIX: Final = ".contracts.toml"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vmdev.replay import rulefiles
 from vmdev.replay.contracts import Contract
 from vmdev.replay.errors import ContractError
-from vmdev.replay.ledger import Known, Ledger
+from vmdev.replay.judging import rulefiles
+from vmdev.replay.judging.ledger import Known, Ledger
 from vmdev.replay.registers import Register, RegisterMap
 
 

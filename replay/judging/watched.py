@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from .contracts import Clause
-from .device import Device
-from .errors import ModelHungError
+from ..contracts import Clause
+from ..device import Device
+from ..errors import ModelHungError
+from ..verdict import DeviceVerdict, Tally
 from .suspicion import Suspicion
-from .verdict import DeviceVerdict, Tally
 
 
 class Watched:

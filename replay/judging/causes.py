@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .naming import Differing, Piece
-from .registers import Register
-from .verdict import CauseClass
+from ..naming import Differing, Piece
+from ..registers import Register
+from ..verdict import CauseClass
 
 NANOSECONDS_PER_SECOND: Final = 1_000_000_000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdev.replay.causes import find_cause
+from vmdev.replay.judging.causes import find_cause
 from vmdev.replay.naming import Piece, differing
 from vmdev.replay.registers import Register, bit
 

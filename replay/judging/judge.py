@@ -11,20 +11,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeGuard
 
+from ..device import Unknown, Unmodelled
+from ..naming import Differing, Piece, describe, differing, pieces, side_by_side
+from ..registers import Register
+from ..routes import Target
+from ..verdict import Access, Cause, Divergence, Fold, Instruction, Kind
 from .causes import find_cause
 from .context import CONTEXT_LENGTH, WARM_UP, Row, context
-from .device import Unknown, Unmodelled
 from .faults import Place, place_of, tell
 from .ledger import Ledger
-from .naming import Differing, Piece, describe, differing, pieces, side_by_side
-from .registers import Register
-from .routes import Target
 from .suspicion import Spot
-from .verdict import Access, Cause, Divergence, Fold, Instruction, Kind
 from .watched import Watched
 
 if TYPE_CHECKING:
-    from .trace.rows import Site
+    from ..trace.rows import Site
 
 MAX_CONSEQUENCES: Final = 100
 """Consequences of each device that are kept; all are counted, and all are in the folds."""

@@ -1,0 +1,1 @@
+"""Judging answers: what differs, why, what follows from what, and what is excused or known."""
