@@ -132,10 +132,12 @@ class AhciPort:
 
     def write_sact(self, value: int) -> None:
         """PxSACT (3.3.13): 1s set."""
+        self.queued &= ~value | self.sact
         self.sact |= value
 
     def write_ci(self, value: int) -> None:
-        """PxCI (3.3.14)."""
+        """PxCI (3.3.14). A slot that is used again was free: its last command has ended."""
+        self.plain &= ~value | self.ci
         self.ci |= value
         self._execute(self.ci)
 

@@ -49,6 +49,29 @@ class Channel(Protocol):
         """The transfer by DMA has ended."""
 
 
+class BusMaster(Protocol):
+    """What the channel needs of its DMA engine, if it has one."""
+
+    @property
+    def active(self) -> bool:
+        """Whether a transfer may run."""
+
+    def interrupt(self) -> None:
+        """INTRQ was asserted."""
+
+    def end(self) -> None:
+        """The transfer has ended."""
+
+    def reset(self) -> None:
+        """Return to the state after a hardware reset."""
+
+    def save(self) -> tuple[int, ...]:
+        """What `restore` needs to undo what was assumed too early."""
+
+    def restore(self, saved: tuple[int, ...]) -> None:
+        """See `save`."""
+
+
 class AtaDrive:
     """One of a channel's two places. Kinds of drives are subclasses.
 

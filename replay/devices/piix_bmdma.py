@@ -144,9 +144,9 @@ class PiixBusMaster(Device):
         self._has_ended = True
 
     def save(self) -> tuple[int, ...]:
-        """See `ata_channel.BusMaster`."""
+        """See `ata_drive.BusMaster`."""
         return self._command, self._status, self._table
 
     def restore(self, saved: tuple[int, ...]) -> None:
-        """See `ata_channel.BusMaster`."""
+        """See `ata_drive.BusMaster`."""
         self._command, self._status, self._table = saved

@@ -1,4 +1,4 @@
-"""QEMU's command line as a trace has it, option by option.
+"""QEMU's options in their order, for what depends on it, and the images that they name.
 
 Source: QEMU's manual, "Invocation".
 """
@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from ..guest import Guest
+from .command import arguments, parameters
 
 FLAGS: Final = frozenset(
     "S s snapshot nodefaults nographic no-reboot no-shutdown no-user-config no-acpi no-hpet enable-kvm daemonize "
@@ -22,8 +23,7 @@ class CommandLine:
     """The options of the guest's QEMU, and what is known of the images that it was given."""
 
     def __init__(self, guest: Guest) -> None:
-        words = _json(guest.meta.get("command"))
-        self.options = list(_options([str(word) for word in words[1:]]))
+        self.options = list(_options(arguments(guest)))
         """(name, value); the value is empty if there was none."""
         images = [image for image in _json(guest.meta.get("images")) if isinstance(image, dict)]
         names = [image.get("name") for image in images]
@@ -44,14 +44,14 @@ class CommandLine:
         size, digest = image.get("size"), image.get("sha256")
         return size if isinstance(size, int) else None, digest if isinstance(digest, str) else ""
 
-    def named(self, name: str) -> dict[str, str]:
-        """The options of the -drive or -blockdev of that name."""
+    def named(self, name: str, above: Collection[str] = ()) -> dict[str, str]:
+        """The options of the -drive or -blockdev of that name, and of the one that it is `above`."""
         for option, value in self.options:
             if option in ("drive", "blockdev"):
                 options = properties(value, "file")
                 if name and name in (options.get("id"), options.get("node-name")):
-                    below = options.get("file", "")
-                    return (self.named(below) if option == "blockdev" and below else {}) | options
+                    below = options.get("file", "") if option == "blockdev" and name not in above else ""
+                    return (self.named(below, (*above, name)) if below else {}) | options
         return {}
 
 
@@ -85,17 +85,18 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def properties(value: str, first: str) -> dict[str, str]:
     """``a=1,b=2``, or an object in JSON. A first word without a name is `first`."""
-    if value.startswith("{"):
-        try:
-            found = json.loads(value)
-        except ValueError:
-            return {}
-        return {key: str(item) for key, item in found.items()} if isinstance(found, dict) else {}
-    properties: dict[str, str] = {}
-    for number, word in enumerate(value.replace(",,", "\0").split(",")):
-        key, equals, item = word.replace("\0", ",").partition("=")
-        if equals:
-            properties[key] = item
-        elif number == 0 and first:
-            properties[first] = key
-    return properties
+    if not value.startswith("{"):
+        return parameters(value, first)
+    try:
+        return dict(_flatten(json.loads(value), ""))
+    except ValueError:
+        return {}
+
+
+def _flatten(value: object, name: str) -> Iterator[tuple[str, str]]:
+    """An object's members; those of an object within it are called ``outer.inner``."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flatten(item, f"{name}.{key}" if name else key)
+    else:
+        yield name, str(value)

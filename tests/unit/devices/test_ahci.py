@@ -306,6 +306,25 @@ def test_is_may_show_first_that_a_command_has_or_has_not_ended() -> None:
     assert hba.shows(IS, 6) == "diverged"
 
 
+def test_a_slot_that_is_used_again_was_free() -> None:
+    hba = Hba(start=True)
+    for _ in range(3):
+        hba.put(CI, 1, DISK)
+        assert hba.shows(IS, 1) == "matched"
+        assert hba.shows(PXIS, IS_TFES, DISK) == "assumed"
+        hba.put(PXIS, IS_TFES, DISK)
+        assert hba.shows(CI, 1, DISK) == "matched"
+        hba.put(CMD, FRE, DISK)
+        hba.put(CMD, FRE | ST, DISK)
+        hba.put(CI, 1, DISK)
+        assert hba.shows(PXIS, IS_DHRS, DISK) == "matched"
+        hba.put(PXIS, IS_DHRS, DISK)
+        assert hba.shows(CI, 0, DISK) == "matched"
+    hba.put(SACT, 1, DISK)
+    hba.put(CI, 1, DISK)
+    assert hba.shows(PXIS, IS_SDBS, DISK) == "matched"
+
+
 def test_a_cleared_interrupt_does_not_come_back() -> None:
     hba = Hba(start=True)
     hba.put(CI, 1, DISK)

@@ -126,6 +126,15 @@ def test_a_device_finds_its_drive_or_its_chain_of_block_devices() -> None:
     assert [drive.medium and drive.medium.sectors for drive in drives] == [10, 10, None]
 
 
+def test_block_devices_may_be_nested_and_may_not_name_themselves() -> None:
+    inner = {"driver": "raw", "node-name": "n", "file": {"driver": "file", "filename": "data.img"}}
+    drives = ata(
+        *("-blockdev", json.dumps(inner), "-device", "ide-hd,drive=n"),
+        *("-blockdev", "driver=raw,file=loop,node-name=loop", "-device", "ide-hd,drive=loop"),
+    )
+    assert [drive.medium and drive.medium.sectors for drive in drives] == [10, None]
+
+
 def test_floppy_drives() -> None:
     assert places(floppy_drives(guest(nodefaults=False))) == [(0, 0, False)]
     assert floppy_drives(guest()) == []
