@@ -64,3 +64,32 @@ class AlignedDevice(Device):
         while offset & piece - 1:
             piece >>= 1
         return piece
+
+
+class WholeRegisterDevice(AlignedDevice):
+    """Base class of models whose registers of 32 bits are accessed whole, however narrow the access.
+
+    QEMU reads such a register, from which a narrow access takes the low bits, and writes it zero-extended. Where it
+    splits an access it does not cut the pieces to their size, so that they mix.
+    """
+
+    width = 4
+
+    def read_any(self, offset: int, size: int) -> int:
+        """See `Device.read_any`."""
+        piece = self._piece(offset, size)
+        if piece == size or piece == self.width:
+            return super().read_any(offset, size)
+        mixed = 0
+        for at in range(0, size, piece):
+            value = self.read(offset + at & ~3, 4)
+            if piece == 2:
+                value = (value & 0xFF) << 8 | value >> 8 & 0xFF
+            mixed = mixed << 8 * piece | value
+        return int.from_bytes((mixed & (1 << 8 * size) - 1).to_bytes(size, "big"), "little")
+
+    def write_any(self, offset: int, size: int, value: int) -> None:
+        """See `Device.write_any`."""
+        piece = self._piece(offset, size)
+        for at in range(0, size, piece):
+            self.write(offset + at, piece, value >> 8 * at & 0xFFFF_FFFF)

@@ -15,7 +15,7 @@ Follows QEMU where the guest can see a difference from the manual:
 - CTRL.RST resets nothing. ICS reads as ICR. Bit 31 of ICR is not set.
 - CTRL_EXT, flow control, TIPG, RXDCTL and some others read 0 and ignore writes; so do the I/O ports.
 - Counters of octets are cleared by reading their high half; some counters are never cleared.
-- A narrow access reaches the whole register: it reads its low bits and writes it zero-extended.
+- A narrow access reaches the whole register: see `WholeRegisterDevice`. Unaligned accesses to ports fail.
 - The tables of the flexible filters have no gaps.
 """
 
@@ -30,7 +30,7 @@ from ..clock import Clock
 from ..irq import Line
 from ..registers import Register, RegisterMap
 from . import e1000_registers as r
-from .aligned import AlignedDevice
+from .aligned import WholeRegisterDevice
 from .e1000_eeprom import CHECKSUM_WORD, Microwire, content
 from .e1000_phy import Phy
 
@@ -97,7 +97,7 @@ REGISTERS: Final = RegisterMap(
 )
 
 
-class E1000(AlignedDevice):
+class E1000(WholeRegisterDevice):
     """One controller: its memory at offset 0, its I/O ports at `IO_AT`.
 
     Args:
@@ -111,7 +111,6 @@ class E1000(AlignedDevice):
     title = "Gigabit Ethernet controller 82540EM"
     registers = REGISTERS
     kept_by_reset = ("eecd*",)  # QEMU: the EEPROM has no reset
-    width = 4
 
     def __init__(
         self, clock: Clock, irq: Line, mac: int = 0x5254_0012_3456, device_id: int = EM82540, *, has_vet: bool = True

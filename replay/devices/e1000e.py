@@ -12,9 +12,9 @@ otherwise. What is received, the statistics, and a cable that is pulled or put i
 takes from the recording. Flash, wakeup, management and flow control are registers without effect.
 
 Follows QEMU where the guest can see a difference from the data sheet:
-- ICS reads as ICR. EEPROM bits of EECD do nothing; FWSM, SW_FW_SYNC and the counts of timer expirations read 0.
+- ICS reads as ICR. EEPROM bits of EECD do nothing; TIDV, FWSM, SW_FW_SYNC and the counts of timer expirations read 0.
 - Counters of octets are cleared by reading their high half; some counters are never cleared.
-- A narrow access reaches the whole register: it reads its low bits and writes it zero-extended.
+- A narrow access reaches the whole register: see `WholeRegisterDevice`. Unaligned accesses to ports fail.
 - The tables of the flexible filters have no gaps. VET is 0 after a reset by CTRL.
 """
 
@@ -30,7 +30,7 @@ from ..contracts import Contract
 from ..irq import Line
 from . import e1000_registers as r
 from . import e1000e_registers as e
-from .aligned import AlignedDevice
+from .aligned import WholeRegisterDevice
 from .e1000_eeprom import WORDS, content
 from .e1000e_interrupts import ASSERTED, OTHER, RXQ0, RXQ1, TXQ0, TXQ1, Interrupts, Messages, NoMessages
 from .e1000e_phy import IDENTITY, PagedPhy
@@ -56,7 +56,7 @@ TARC_ENABLE, TARC_BITS = 1 << 10, 0x7800_07FF
 RECEIVE_CAUSES: Final = r.ICR_RXT0 | r.ICR_RXDMT0 | r.ICR_RXO | 1 << 16 | 1 << 17 | RXQ0 | RXQ1
 SEND_CAUSES: Final = r.ICR_TXDW | r.ICR_TXQE | TXQ0 | TXQ1
 RINGS: Final = ((e.TARC0, r.TDH, r.TDT, r.TDLEN, TXQ0), (e.TARC1, e.TDH1, e.TDT1, e.TDLEN1, TXQ1))
-ABSENT: Final = (r.IMC, e.CTRL_DUP)
+ABSENT: Final = (r.IMC, r.TIDV, e.CTRL_DUP)
 IO_LIMIT: Final = 0x1_FFFF
 SIGN_64: Final = 1 << 63
 
@@ -68,7 +68,7 @@ HOST_CLOCK: Final = (
 """Contracts for recordings with the host's clock: the time runs over in less than the uncertainty of an access."""
 
 
-class E1000e(AlignedDevice):
+class E1000e(WholeRegisterDevice):
     """One controller: its memory at offset 0, its I/O ports at `IO_AT`.
 
     Args:
@@ -82,7 +82,6 @@ class E1000e(AlignedDevice):
     title = "Gigabit Ethernet controller 82574L"
     registers = e.registers()
     kept_by_reset = ("throttle_shown*", "eeprom", "ioaddr", "time_offset")  # QEMU has no reset for them
-    width = 4
 
     def __init__(
         self, clock: Clock, irq: Line, messages: Messages | None = None, mac: int = 0x5254_0012_3456, *,
@@ -183,6 +182,15 @@ class E1000e(AlignedDevice):
         write = self._writers.get(at)
         if write is not None:
             write(value)
+
+    def read_any(self, offset: int, size: int) -> int:
+        """See `Device.read_any`."""
+        return 0 if offset >= e.IO_AT and offset & size - 1 else super().read_any(offset, size)
+
+    def write_any(self, offset: int, size: int, value: int) -> None:
+        """See `Device.write_any`."""
+        if offset < e.IO_AT or not offset & size - 1:
+            super().write_any(offset, size, value)
 
     def reader(self, offset: int, size: int) -> Callable[[], int]:
         """See `Device.reader`."""

@@ -107,6 +107,8 @@ class VirtioDevice:
         self.queue_count = None if setup.queues is None else len(setup.queues)
         self.queues: dict[int, Queue] = {number: Queue(size) for number, size in enumerate(setup.queues or ())}
         self.config = bytearray(setup.config)
+        self._buffer = bytearray(len(setup.config))
+        """The configuration space as the driver last read and wrote it: what a write gives to the device."""
         self._unknown_config = dict(setup.unknown_config)
         self.generation = 0
         self.update_irq: Callable[[], None] = _nothing
@@ -138,6 +140,7 @@ class VirtioDevice:
             ("driver_features", self.driver_features), ("config_vector", self.config_vector),
             ("config_generation", self.generation), ("broken", int(self.broken)), ("notified", int(self.notified)),
             ("polling", int(self.polling)), ("config", int.from_bytes(self.config, "little")),
+            ("config_shown", int.from_bytes(self._buffer, "little")),
         )  # fmt: skip
         for number, queue in sorted(self.queues.items()):
             if queue.size or queue.enabled or queue.selected_size or any(queue.unplaced):
@@ -290,6 +293,7 @@ class VirtioDevice:
         end = offset + size
         if end > len(self.config):
             return (1 << 8 * size) - 1
+        self._buffer[:] = self.config
         value = int.from_bytes(self.config[offset:end], "little")
         if self._unknown_config:
             return self._with_unknown(offset, size, value)
@@ -310,17 +314,22 @@ class VirtioDevice:
         return Unknown(value & ~mask, mask, learn)
 
     def write_config(self, offset: int, size: int, value: int) -> None:
-        """Take a write to the configuration space: what is writable of it."""
+        """Take a write to the configuration space: what is writable of it.
+
+        QEMU gives the device the whole of it as it was last read, with what was written since.
+        """
         if offset + size > len(self.config):
             return
-        written = False
-        for at in range(offset, offset + size):
-            if any(first <= at < first + count for first, count in self.writable):
-                self.config[at] = value >> 8 * (at - offset) & 0xFF
-                self._unknown_config.pop(at, None)
-                written = True
-        if written:
-            self.config_written()
+        self._buffer[offset : offset + size] = value.to_bytes(size, "little")
+        for first, count in self.writable:
+            self.take_config(first, count)
+        self.config_written()
+
+    def take_config(self, first: int, count: int) -> None:
+        """Take a part of what the driver has written."""
+        self.config[first : first + count] = self._buffer[first : first + count]
+        for at in range(first, first + count):
+            self._unknown_config.pop(at, None)
 
     def config_written(self) -> None:
         """The driver wrote its configuration space. For devices that then do something."""

@@ -101,7 +101,7 @@ class VirtioMmio(AlignedDevice):
 
     title = "virtio device on MMIO"
     registers = registers_for(VirtioBlk)
-    kept_by_reset = ("config_generation",)  # it counts on, so that a driver sees every change
+    kept_by_reset = ("config_generation", "config_shown")  # it counts on, so that a driver sees every change
     width = 4
 
     def __init__(self, device: VirtioDevice | None, irq: Line, *, legacy: bool) -> None:

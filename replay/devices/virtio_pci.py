@@ -92,7 +92,13 @@ class VirtioPci(AlignedDevice):
     title = "virtio device on PCI, modern"
     registers = registers_for(VirtioBlk)
     # QEMU; a driver must write them before use. The generation counts on, so that a driver sees every change.
-    kept_by_reset = ("device_feature_select", "driver_feature_select", "driver_feature_*", "config_generation")
+    kept_by_reset = (
+        "device_feature_select",
+        "driver_feature_select",
+        "driver_feature_*",
+        "config_generation",
+        "config_shown",
+    )
     width = 4
 
     def __init__(self, device: VirtioDevice, vectors: int = 0, multiplier: int = MULTIPLIER) -> None:

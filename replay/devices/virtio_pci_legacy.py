@@ -84,7 +84,7 @@ class VirtioPciLegacy(Device):
 
     title = "virtio device on PCI, legacy"
     registers = registers_for(VirtioBlk)
-    kept_by_reset = ("config_generation",)  # it counts on, so that a driver sees every change
+    kept_by_reset = ("config_generation", "config_shown")  # it counts on, so that a driver sees every change
     width = 4
 
     def __init__(

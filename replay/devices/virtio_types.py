@@ -108,10 +108,9 @@ class VirtioNet(VirtioDevice):
 
     def write_config(self, offset: int, size: int, value: int) -> None:
         """See `VirtioDevice.write_config`: only legacy drivers set the MAC address here (5.1.4.1)."""
+        super().write_config(offset, size, value)
         if not self.driver_features & (NET_F_CTRL_MAC_ADDR | F_VERSION_1) and offset + size <= len(self.config):
-            for at in range(offset, min(offset + size, MAC_BYTES)):
-                self.config[at] = value >> 8 * (at - offset) & 0xFF
-                self._unknown_config.pop(at, None)
+            self.take_config(NET_MAC, MAC_BYTES)
 
     def reset(self) -> None:
         """See `VirtioDevice.reset`: the MAC address is as it was configured."""
@@ -244,8 +243,9 @@ class VirtioGpu(VirtioDevice):
 
     def write_config(self, offset: int, size: int, value: int) -> None:
         """See `VirtioDevice.write_config`: what is written to events_clear leaves events_read."""
-        for at in range(max(offset, GPU_EVENTS_CLEAR), min(offset + size, GPU_EVENTS_CLEAR + 4)):
-            self.config[at - GPU_EVENTS_CLEAR] &= ~(value >> 8 * (at - offset) & 0xFF)
+        super().write_config(offset, size, value)
+        for at in range(GPU_EVENTS_CLEAR):
+            self.config[at] &= ~self._buffer[GPU_EVENTS_CLEAR + at]
 
     def assume_config(self, offset: int, size: int, hw: int, model: int) -> bool:
         """See `VirtioDevice.assume_config`."""
@@ -285,3 +285,4 @@ class VirtioInput(VirtioDevice):
             unknown = dict.fromkeys(range(INPUT_DATA, len(self.config)), 0xFF)
             self._shown[selection] = (bytearray(self.config), unknown)
         self.config, self._unknown_config = self._shown[selection]
+        self.config[:INPUT_DATA] = selection.to_bytes(INPUT_DATA, "little")

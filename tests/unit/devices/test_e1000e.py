@@ -140,6 +140,32 @@ def test_narrow_accesses_reach_the_whole_register() -> None:
     assert nic.read(r.LEDCTL) == 0x1234
 
 
+def test_pieces_of_unaligned_accesses_mix() -> None:
+    """QEMU: each piece brings the whole register along."""
+    nic = Nic()
+    nic.write(r.FFVT, 0x67C7)
+    assert nic.model.read_any(r.FFVT + 1, 4) == 0x00C7_E7E7
+    assert nic.model.read_any(r.FFVT + 2, 4) == 0x0000_67C7
+    nic.write(r.FFVT, 0x1_2345)
+    assert nic.model.read_any(r.FFVT, 8) == 0x1_2345
+    nic.model.write_any(r.FFVT + 3, 2, 0xABCD)
+    assert nic.read(r.FFVT) == 0xABCD
+    assert nic.read(r.FFVT + 4) == 0xAB
+    nic.model.write_any(r.FFVT, 8, 0x2222_2222_1111_1111)
+    assert nic.read(r.FFVT + 4) == 0x2222_2222
+    assert nic.model.read_any(e.IO_AT + 1, 4) == 0
+    nic.model.write_any(e.IO_AT + 1, 4, 0xFF)
+    nic.model.write_any(e.IO_AT, 4, r.FFVT)
+    assert nic.model.read_any(e.IO_AT + 4, 4) == 0x1111_1111
+
+
+def test_tidv_cannot_be_read() -> None:
+    """QEMU"""
+    nic = Nic()
+    nic.write(r.TIDV, 8)
+    assert nic.read(r.TIDV) == 0
+
+
 def test_reading_swsm_takes_the_semaphore() -> None:
     nic = Nic()
     nic.write(r.SWSM, 0)

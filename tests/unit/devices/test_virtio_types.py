@@ -63,6 +63,16 @@ def test_the_driver_switches_the_cache() -> None:
     Slot(VirtioBlk(Setup(config=DISK[:8]))).write("Status", 0)
 
 
+def test_a_write_anywhere_gives_the_device_what_was_last_read() -> None:
+    """QEMU: the driver's copy of the configuration is taken whole."""
+    slot = disk(CONFIG_WCE | FLUSH)
+    assert slot.config(WRITEBACK, 1) == 1
+    slot.start()
+    assert slot.model.state()["config"] >> 8 * WRITEBACK & 0xFF == 0
+    slot.write_config(0, 7, 1)
+    assert slot.config(WRITEBACK, 1) == 1
+
+
 # Network device (5.1)
 
 CTRL_MAC_ADDR = 1 << 23
