@@ -6,8 +6,9 @@ on the way fire first, in order of their deadlines, each seeing its own deadline
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from operator import itemgetter
 from typing import Final
 
 from .errors import TimerLoopError
@@ -19,6 +20,10 @@ NEVER: Final = 1 << 63
 
 MAX_FIRINGS_AT_ONCE: Final = 100_000
 """More firings than this at one point of time mean that a timer never ends."""
+
+
+SWEEP_STEP: Final = 10_000
+"""Armings between two looks through the timers."""
 
 
 class Timer:
@@ -34,9 +39,20 @@ class Timer:
 
     def arm(self, deadline_ns: int) -> None:
         """Fire at `deadline_ns` (ns) instead of whenever it was to fire before."""
-        if deadline_ns != self.deadline_ns:
-            self.deadline_ns = deadline_ns
-            self._clock._schedule(self)
+        if deadline_ns == self.deadline_ns:
+            return
+        self.deadline_ns = deadline_ns
+        if deadline_ns >= NEVER:
+            return
+        clock = self._clock
+        heap = clock._heap
+        clock._order = order = clock._order + 1
+        heappush(heap, (deadline_ns, order, self))
+        due_ns = deadline_ns + clock._step_ns
+        if due_ns < clock.deadline_ns:
+            clock.deadline_ns = due_ns
+        if order >= clock._sweep_at:
+            clock._sweep()
 
     def cancel(self) -> None:
         """Do not fire."""
@@ -52,7 +68,7 @@ class Clock:
             during an instruction happens after it, so it is too late for the access that the instruction makes.
     """
 
-    __slots__ = ("_access_ns", "_heap", "_order", "_step_ns", "deadline_ns", "firing", "now_ns")
+    __slots__ = ("_access_ns", "_heap", "_order", "_step_ns", "_sweep_at", "deadline_ns", "firing", "now_ns")
 
     def __init__(self, now_ns: int = 0, step_ns: int = 0) -> None:
         self._step_ns = step_ns
@@ -63,7 +79,10 @@ class Clock:
         self.firing: Timer | None = None
         """The timer that fires now or fired last: whose fault it is if `advance` raises."""
         self._heap: list[tuple[int, int, Timer]] = []
+        """Deadline, order of arming, timer; also of timers that were since armed for another time, or cancelled."""
         self._order = 0
+        self._sweep_at = SWEEP_STEP
+        """The order at which the heap is looked through for what is not needed any more."""
         self._access_ns = now_ns
 
     @property
@@ -93,7 +112,7 @@ class Clock:
         until_ns = to_ns - self._step_ns
         firings = 0
         while heap and heap[0][0] <= until_ns:
-            deadline_ns, _, timer = heapq.heappop(heap)
+            deadline_ns, _, timer = heappop(heap)
             if timer.deadline_ns != deadline_ns:
                 continue  # re-armed or cancelled since
             timer.deadline_ns = NEVER
@@ -109,12 +128,16 @@ class Clock:
         self.now_ns = to_ns
         self.deadline_ns = heap[0][0] + self._step_ns if heap else NEVER
 
-    def _schedule(self, timer: Timer) -> None:
-        if timer.deadline_ns >= NEVER:
-            return
-        self._order += 1
-        heapq.heappush(self._heap, (timer.deadline_ns, self._order, timer))
-        self.deadline_ns = min(self.deadline_ns, timer.deadline_ns + self._step_ns)
+    def _sweep(self) -> None:
+        """Remove what will not fire, so that a timer that is armed again and again takes no more and more memory."""
+        heap = self._heap
+        kept: dict[int, tuple[int, int, Timer]] = {}
+        for entry in sorted(heap, key=itemgetter(1)):  # of two entries of one timer the first fires
+            if entry[0] == entry[2].deadline_ns:
+                kept.setdefault(id(entry[2]), entry)
+        heap[:] = kept.values()
+        heapify(heap)
+        self._sweep_at = self._order + max(SWEEP_STEP, len(heap))
 
 
 def ticks(elapsed_ns: int, frequency_hz: int) -> int:

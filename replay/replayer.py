@@ -285,17 +285,19 @@ class Replayer:
                         clock.now_ns = t_ns
                     counts[site] += 1
                     read = readers[site]
-                    if read is None:
-                        write = writers[site]
-                        if write is not None:
-                            write(value)
-                            continue
-                        routes.find(site)
-                        read, write = readers[site], writers[site]
-                        if write is not None:
-                            write(value)
-                            continue
-                    if read is not None and (answer := read()) != value:
+                    if read is not None:
+                        if (answer := read()) != value:
+                            self._differs(t_ns, site, value, answer)
+                        continue
+                    write = writers[site]
+                    if write is not None:
+                        write(value)
+                        continue
+                    routes.find(site)
+                    read, write = readers[site], writers[site]
+                    if write is not None:
+                        write(value)
+                    elif read is not None and (answer := read()) != value:
                         self._differs(t_ns, site, value, answer)
                 return
             except Exception as error:  # a model's, which must not end the replay

@@ -54,6 +54,7 @@ INT_TYPE_CNF, INT_ENB_CNF, TYPE_CNF, PER_INT_CAP, SIZE_CAP, VAL_SET_CNF = 0x02, 
 MODE32_CNF, INT_ROUTE_CNF, FSB_EN_CNF, FSB_INT_DEL_CAP = 0x0100, 0x3E00, 0x4000, 0x8000
 INT_ROUTE_SHIFT: Final = 9
 CONF_WRITABLE: Final = INT_TYPE_CNF | INT_ENB_CNF | TYPE_CNF | VAL_SET_CNF | MODE32_CNF | INT_ROUTE_CNF | FSB_EN_CNF
+NOT_PLAIN_CNF: Final = MODE32_CNF | TYPE_CNF | VAL_SET_CNF
 
 CAPABILITIES: Final = 0x8086_A001 | PERIOD_NS * 1_000_000 << 32
 """Vendor 8086h, legacy replacement, 64 bits, revision 1; the period in femtoseconds. The number of timers is added."""
@@ -163,7 +164,7 @@ class Hpet(Device):
             GCAP_ID: self._read_capabilities, GEN_CONF: self._read_config, GINTR_STA: self._read_status,
             MAIN_CNT: self._read_counter,
         }  # fmt: skip
-        self._writers: dict[int, Callable[[int, int], None]] = {
+        self._writers: dict[int, Callable[[int, int], None]] = {  # they take the mask of what is written, and the value
             GEN_CONF: self._write_config, GINTR_STA: self._write_status, MAIN_CNT: self._write_counter,
         }  # fmt: skip
         for timer in self._timers:
@@ -243,6 +244,16 @@ class Hpet(Device):
             return self._read_counter_low
         return super().reader(offset, size)
 
+    def writer(self, offset: int, size: int) -> Callable[[int], None]:
+        """See `Device.writer`. A comparator may be written as often as the counter is read."""
+        write = self._writers.get(offset) if size == 8 else None
+        if write is None:
+            return super().writer(offset, size)
+        number, register = divmod(offset - TIMER_0, TIMER_SPAN)
+        if register == COMP and number >= 0:
+            return partial(self._write_whole_comparator, self._timers[number])
+        return partial(write, MASK_64)
+
     def read(self, offset: int, size: int) -> int:
         """See `Device.read`."""
         if offset & size - 1:
@@ -266,7 +277,7 @@ class Hpet(Device):
         writer = self._writers.get(offset & ~4)
         if writer:
             mask = MASK_64 if size == 8 else MASK_32
-            writer(value << 32, mask << 32) if offset & 4 else writer(value, mask)
+            writer(mask << 32, value << 32) if offset & 4 else writer(mask, value)
 
     def _read_nothing(self) -> int:
         return 0
@@ -300,7 +311,7 @@ class Hpet(Device):
 
     # Of a written value, `mask` has the bits that the access reaches
 
-    def _write_config(self, value: int, mask: int) -> None:
+    def _write_config(self, mask: int, value: int) -> None:
         """2.3.5: what is written to the reserved bits is dropped."""
         old = self._config
         self._config = new = (old & ~mask | value & mask) & (ENABLE_CNF | LEG_RT_CNF)
@@ -322,17 +333,17 @@ class Hpet(Device):
                 self._pit_enabled(not new & LEG_RT_CNF)
             self._drive(IRQ_RTC, self._rtc_level and not new & LEG_RT_CNF)
 
-    def _write_status(self, value: int, mask: int) -> None:
+    def _write_status(self, mask: int, value: int) -> None:
         """2.3.6: a 1 clears."""
         cleared = value & self._status
         for timer in self._timers[: self._count]:
             if cleared & timer.mask:
                 self._interrupt(timer, False)
 
-    def _write_counter(self, value: int, mask: int) -> None:
+    def _write_counter(self, mask: int, value: int) -> None:
         self._counter = self._counter & ~mask | value & mask
 
-    def _write_timer_conf(self, timer: _Timer, value: int, mask: int) -> None:
+    def _write_timer_conf(self, timer: _Timer, mask: int, value: int) -> None:
         """2.3.8."""
         old = timer.conf
         mask &= CONF_WRITABLE
@@ -348,7 +359,7 @@ class Hpet(Device):
         if self._config & ENABLE_CNF:
             self._start(timer)
 
-    def _write_comparator(self, timer: _Timer, value: int, mask: int) -> None:
+    def _write_comparator(self, timer: _Timer, mask: int, value: int) -> None:
         """2.3.9."""
         conf = timer.conf
         if conf & MODE32_CNF:
@@ -364,7 +375,17 @@ class Hpet(Device):
         if self._config & ENABLE_CNF:
             self._start(timer)
 
-    def _write_fsb(self, timer: _Timer, value: int, mask: int) -> None:
+    def _write_whole_comparator(self, timer: _Timer, value: int) -> None:
+        """As `_write_comparator`, in short for what guests write most often: one shot of 64 bits."""
+        if timer.conf & NOT_PLAIN_CNF or not self._config & ENABLE_CNF:
+            self._write_comparator(timer, MASK_64, value)
+            return
+        timer.wraps = False
+        timer.comp = timer.target = value
+        timer.armed_ns = ns = value * PERIOD_NS - self._offset_ns & MASK_64
+        timer.timer.arm(ns if ns < NEVER else self._clock.now_ns)
+
+    def _write_fsb(self, timer: _Timer, mask: int, value: int) -> None:
         timer.fsb = timer.fsb & ~mask | value & mask
 
     # The timers

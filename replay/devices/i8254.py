@@ -33,7 +33,7 @@ Follows QEMU where the guest can see a difference from the data sheet:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Self
 
@@ -259,11 +259,17 @@ class I8254(Device):
         """See `Device.alone`."""
         return cls(clock, Line())
 
+    def reader(self, offset: int, size: int) -> Callable[[], int]:
+        """See `Device.reader`. Guests poll a counter to wait."""
+        if size > 1 or offset == CONTROL_OFFSET:
+            return super().reader(offset, size)
+        return partial(self._read_counter, offset, self._counters[offset])
+
     def read(self, offset: int, size: int) -> int:
         """Read a status, a byte of a count, or 0 from the control word."""
-        if offset == CONTROL_OFFSET:
-            return 0
-        counter = self._counters[offset]
+        return 0 if offset == CONTROL_OFFSET else self._read_counter(offset, self._counters[offset])
+
+    def _read_counter(self, offset: int, counter: _Counter) -> int:
         status = counter.latched_status
         if status != NOTHING_LATCHED:  # comes before a count latched with it [Read-Back Command]
             counter.latched_status = NOTHING_LATCHED

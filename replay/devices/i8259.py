@@ -140,7 +140,7 @@ class I8259Pair(Device):
         self._slave.reset()
         self._master.reset()
         self._banks: list[str | None] = [IRR, IMR, IRR, IMR, None, None]
-        self._possible: dict[State, int] = {self._save(): 0}
+        self._possible = {self._save(): 0}
         self.intr.set(False)
 
     def request(self, irq: int) -> Callable[[bool], None]:
@@ -279,6 +279,7 @@ class I8259Pair(Device):
             chip.awaiting = last
         elif chip.awaiting == ICW4:
             chip.special_nested = bool(value & ICW4_SFNM)
+            chip.is_unsettled = True
             chip.auto_eoi = bool(value & ICW4_AEOI)
             chip.awaiting = ""
         else:
@@ -304,13 +305,17 @@ class I8259Pair(Device):
             chip.read_isr = bool(value & OCW3_RIS)
         if value & OCW3_ESMM:
             chip.special_mask = bool(value & OCW3_SMM)
+            chip.is_unsettled = True
 
     def _drive(self, chip: Chip, level: int, high: bool) -> None:
-        if len(self._possible) == 1 and not self._master.output:  # the usual case, in short: there is no doubt
-            (count,) = self._possible.values()
+        requested = self._master.output
+        if len(self._states) == 1 and not requested:  # the usual case, in short: there is no doubt
+            if not high and not (chip.irr | chip.seen) >> level & 1 and not chip.is_unsettled:
+                return  # it was low
             chip.drive(level, high)
-            self._possible = {self._save(): count}
-            self.intr.set(self._master.output)
+            self._is_behind = True
+            if self._master.output:
+                self.intr.set(True)
             return
         self._spread()
         self._apply(partial(chip.drive, level, high))
@@ -331,6 +336,19 @@ class I8259Pair(Device):
         return self._slave.vector + (behind if behind >= 0 else 7)
 
     # Every state that is possible: what an acknowledge can change, each with the fewest acknowledges that lead there
+
+    @property
+    def _possible(self) -> dict[State, int]:
+        if self._is_behind:
+            (count,) = self._states.values()
+            self._possible = {self._save(): count}
+        return self._states
+
+    @_possible.setter
+    def _possible(self, states: dict[State, int]) -> None:
+        self._states = states
+        self._is_behind = False
+        """Whether there is one state, which the chips hold, but which `_states` does not have."""
 
     def _apply(self, operation: Callable[[], None]) -> None:
         """An event that happens, whichever state is the true one."""

@@ -38,6 +38,8 @@ class Chip:
         self.polled = False
         self.special_mask = False
         self.special_nested = False
+        self.is_unsettled = True
+        """Whether INT may have to change though no request does."""
         self.auto_eoi = False
         self.rotate_in_auto_eoi = False
         self.awaiting = ""
@@ -55,15 +57,18 @@ class Chip:
     def drive(self, level: int, high: bool) -> None:
         """The device at input `level` sets its line."""
         mask = 1 << level
+        irr = self.irr
         if high:
             if self.ltim or (self.elcr | ~self.seen) & mask:
-                self.irr |= mask
+                irr |= mask
             self.seen |= mask
         else:
             if self.ltim or self.elcr & mask:
-                self.irr &= ~mask
+                irr &= ~mask
             self.seen &= ~mask
-        self.update()
+        if irr != self.irr or self.is_unsettled:
+            self.irr = irr
+            self.update()
 
     def wanted(self) -> int:
         """The level for which the chip asks for service now; -1 if there is none (Fully Nested Mode)."""
@@ -85,6 +90,7 @@ class Chip:
 
     def update(self) -> None:
         """Drive INT."""
+        self.is_unsettled = False
         self.output = self.wanted() >= 0
         if self._parent is not None:
             self._parent.drive(CASCADE, self.output)

@@ -254,10 +254,11 @@ class IoApic(Device):
 
     def _service(self) -> None:
         """Deliver what is pending and not masked."""
-        for number in range(PINS):
-            mask = 1 << number
-            if not self._irr & mask:
-                continue
+        above = -1
+        while waiting := self._irr & above:
+            mask = waiting & -waiting  # the lowest
+            above = -mask << 1
+            number = mask.bit_length() - 1
             entry = self._table[number]
             mode = entry >> DELIVERY_SHIFT & 0b111
             vector = self._extint() if mode == EXTINT else entry & 0xFF

@@ -93,4 +93,4 @@ def _build(
         add(wiring)
     if guest.clock == "host":
         wiring.board.contracts = host_clock.contracts(wiring.board.devices)
-    return wiring.board
+    return wiring.finish()

@@ -54,6 +54,8 @@ class Wiring:
         self._controllers: list[Callable[[int], Sink]] = []
         self._inputs: dict[int, list[Sink]] = {}
         self._interrupts: dict[int, list[Sink]] = {}
+        self._behind: list[list[Sink]] = []
+        """What interrupts led to before they were intercepted."""
         self._msi: list[Callable[[int, int], None]] = []
         self._gsi_controllers: list[Callable[[int], Sink]] = []
         self._gsi_inputs: dict[int, list[Sink]] = {}
@@ -86,6 +88,7 @@ class Wiring:
         """
         sinks = self._sinks(number)
         behind = list(sinks)
+        self._behind.append(behind)
         sinks[:] = [gate]
         return partial(self._drive, behind)
 
@@ -98,6 +101,21 @@ class Wiring:
                 sinks.insert(0, partial(self._drive, self._inputs[number]))
             self._interrupts[number] = sinks
         return self._interrupts[number]
+
+    def finish(self) -> Board:
+        """The board, when all its parts were added: lines lead from now on straight to where they end."""
+        for sinks in (*self._interrupts.values(), *self._behind):
+            sinks[:] = self._ends(sinks)
+        return self.board
+
+    def _ends(self, sinks: list[Sink]) -> list[Sink]:
+        ends: list[Sink] = []
+        for sink in sinks:
+            if isinstance(sink, partial) and sink.func is self._drive:
+                ends += self._ends(sink.args[0])
+            else:
+                ends.append(sink)
+        return ends
 
     def gsi(self, number: int) -> Line:
         """A new line to global system interrupt `number`, which only I/O APICs hear; from 16 on there is no ISA one."""
