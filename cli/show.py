@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
 
-from vmdev.replay.clock import NANOSECONDS_PER_SECOND
 from vmdev.replay.disassembly import disassemble
 from vmdev.replay.errors import VmdevError
 from vmdev.replay.printable import printable
 from vmdev.replay.trace import U64_MASK, ExitRow, Site, TraceReader
 
 from .output import to_json
-
-_UNIT_NS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": NANOSECONDS_PER_SECOND}
+from .times import parse_time
 
 Bounds = tuple[int | None, int | None]
 """First and last, both included; None: from the beginning, or to the end."""
@@ -60,26 +57,14 @@ def parse_integer(text: str) -> int:
     return number
 
 
-def parse_time(text: str) -> int:
-    """A time in ns, or in the unit that follows it: ``1.5ms``.
-
-    Raises:
-        ValueError: it is none, or no whole number of ns.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ns|us|ms|s)?", text, re.ASCII)
-    if found is None:
-        raise ValueError(f"{text!r} is not a time like 1000, 20us, 1.5ms or 2s")
-    ns = Decimal(found[1]) * _UNIT_NS[found[2] or "ns"]
-    if ns != int(ns):
-        raise ValueError(f"{text!r} is not a whole number of nanoseconds")
-    return int(ns)
-
-
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option("--seq", metavar="A:B", callback=_range(parse_integer), help="Only the exits numbered A to B.")
 @click.option(
-    "--time", metavar="A:B", callback=_range(parse_time), help="Only from A to B, in ns or like 20us, 1.5ms, 2s."
+    "--time",
+    metavar="A:B",
+    callback=_range(partial(parse_time, unit="ns", latest_ns=None)),
+    help="Only from A to B, in ns or like 20us, 1.5ms, 2s.",
 )
 @click.option(
     "--address", metavar="X[:Y]", callback=_range(parse_integer), help="Only accesses that touch the bytes X to Y."
