@@ -7,6 +7,7 @@
  */
 #include "plugin_api.h"
 
+#include "after_block.h"
 #include "filter.h"
 #include "hazards.h"
 #include "map_watch.h"
@@ -63,12 +64,12 @@ static size_t copy_bytes(const struct qemu_plugin_insn *handle, uint8_t *bytes)
     return qemu_plugin_insn_data(handle, bytes, INSN_BYTES_MAX);
 }
 
-static void instrument_io(struct qemu_plugin_insn *handle, struct insn *insn)
+static void instrument_io(struct qemu_plugin_insn *handle, struct insn *insn, bool is_last)
 {
     switch (insn->io.kind) {
     case IO_IN:
     case IO_OUT:
-        qemu_plugin_register_vcpu_insn_exec_cb(handle, port_io_single, QEMU_PLUGIN_CB_R_REGS, insn);
+        qemu_plugin_register_vcpu_insn_exec_cb(handle, is_last ? port_io_last : port_io_single, QEMU_PLUGIN_CB_R_REGS, insn);
         break;
     default:
         qemu_plugin_register_vcpu_insn_exec_cb(handle, port_io_string, QEMU_PLUGIN_CB_R_REGS, insn);
@@ -160,7 +161,7 @@ static void instrument_block(struct qemu_plugin_tb *tb)
     if (target.options.control_fd >= 0) {
         pthread_once(&once, await_go);
     }
-    if (target.is_x86 && !at_reset) { /* vcpu_reset_vector() knows better what to do with a pending IN */
+    if (target.is_x86 && !at_reset && !after_block_works()) { /* vcpu_reset_vector() knows better what to do with a pending IN */
         qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, port_io_after, QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_COND_NE,
                                                   io_pending, 0, address_of(qemu_plugin_tb_get_insn(tb, 0)));
     }
@@ -183,7 +184,7 @@ static void instrument_block(struct qemu_plugin_tb *tb)
             }
             after_io = is_io && (io.kind == IO_IN || io.kind == IO_OUT);
             if (is_io) {
-                instrument_io(handle, describe(handle, bytes, size, &io));
+                instrument_io(handle, describe(handle, bytes, size, &io), is_last);
                 continue;
             }
             if (target.options.mmio != MMIO_OFF && insn_remaps(bytes, size)) {
@@ -330,6 +331,7 @@ PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *in
     }
     target.is_big_endian = target_is_big_endian(info->target_name);
     target.is_x86 = strcmp(info->target_name, "x86_64") == 0 || strcmp(info->target_name, "i386") == 0;
+    target.has_one_vcpu = info->system.max_vcpus == 1;
     clock = clock_init();
     hazards_init(VMDEV_PLUGIN_API == 4 && target.options.mmio != MMIO_OFF);
     if (!serial_input_start(target.options.serial_chardev)) {

@@ -5,6 +5,7 @@
  */
 #include "vcpu.h"
 
+#include "after_block.h"
 #include "recorder.h"
 
 #include <dlfcn.h>
@@ -19,6 +20,7 @@ uint64_t vcpu_accesses;
 const char NO_NAME[] = "";
 
 static int64_t (*clock_get_ns)(int type); /* QEMU's own */
+static int (*gdb_read_register)(void *cpu, GByteArray *buffer, int number);
 static uint64_t started_ns;               /* without it: when time 0 was */
 
 const char *clock_init(void)
@@ -62,6 +64,8 @@ void vcpu_init(unsigned int vcpu_index)
             vcpu->accumulator = descriptor->handle;
         } else if (strcmp(name, "rdx") == 0 || strcmp(name, "edx") == 0) {
             vcpu->dx = descriptor->handle;
+        } else if (strcmp(name, "rsp") == 0 || strcmp(name, "esp") == 0) {
+            vcpu->stack = descriptor->handle;
         } else if (strcmp(name, "cr0") == 0) {
             vcpu->cr0 = descriptor->handle;
         } else if (strcmp(name, "eflags") == 0) {
@@ -75,6 +79,16 @@ void vcpu_init(unsigned int vcpu_index)
         recorder_fail("this QEMU shows plugins no EAX and EDX");
     }
     vcpus[vcpu_index] = vcpu;
+    if (target.has_one_vcpu && vcpu->dx && vcpu->stack) { /* after a reset, DX says which model it is */
+        after_block_try(vcpu_index, vcpu->dx);
+    }
+}
+
+bool vcpu_read_directly(struct vcpu *vcpu, void *cpu)
+{
+    *(void **)&gdb_read_register = dlsym(RTLD_DEFAULT, "gdb_read_register");
+    vcpu->cpu = gdb_read_register ? cpu : NULL;
+    return vcpu->cpu;
 }
 
 uint64_t vcpu_register(struct vcpu *vcpu, struct qemu_plugin_register *handle)
@@ -82,7 +96,11 @@ uint64_t vcpu_register(struct vcpu *vcpu, struct qemu_plugin_register *handle)
     uint64_t value = 0;
 
     g_byte_array_set_size(vcpu->buffer, 0);
-    qemu_plugin_read_register(handle, vcpu->buffer);
+    if (vcpu->cpu) {
+        gdb_read_register(vcpu->cpu, vcpu->buffer, GPOINTER_TO_INT(handle) - 1);
+    } else {
+        qemu_plugin_read_register(handle, vcpu->buffer);
+    }
     memcpy(&value, vcpu->buffer->data, vcpu->buffer->len < 8 ? vcpu->buffer->len : 8);
     return value;
 }

@@ -17,8 +17,10 @@ struct pending {
     struct insn *insn; /* NULL: none */
     uint64_t t_ns;
     uint64_t value; /* OUT */
+    uint64_t stack, cs, eflags; /* if it may be refused */
     uint16_t port;
     bool may_be_refused; /* the I/O permission bitmap decides */
+    bool ends_block;     /* and the end of the block is to be told, see after_block.h */
 };
 
 /* An interrupt taken right after an IN or OUT that is pending: it comes after it in the trace. */
@@ -36,8 +38,9 @@ struct ram_run {
 
 /* What one vCPU is in the middle of. Only its own thread touches it. */
 struct vcpu {
-    struct qemu_plugin_register *accumulator, *dx, *cr0, *eflags, *cs;
+    struct qemu_plugin_register *accumulator, *dx, *cr0, *eflags, *cs, *stack;
     GByteArray *buffer;
+    void *cpu; /* QEMU's own; NULL: the plugin interface reads its registers */
     struct pending pending;
     struct held_interrupt interrupt;
     uint16_t string_port;  /* DX at the entry of the INS or OUTS that runs */
@@ -50,6 +53,7 @@ struct target {
     struct options options;
     bool is_x86;
     bool is_big_endian; /* its own byte order */
+    bool has_one_vcpu;
 };
 
 extern struct target target;
@@ -62,8 +66,15 @@ extern const char NO_NAME[];
 /* Make vcpus[vcpu_index], once, in the vCPU's own thread. */
 void vcpu_init(unsigned int vcpu_index);
 
-/* Only in callbacks that asked for registers. */
+/* Only in callbacks that asked for registers, and as after_block.h says. */
 uint64_t vcpu_register(struct vcpu *vcpu, struct qemu_plugin_register *handle);
+
+/*
+ * Since QEMU 10.1 the plugin interface shows registers only in callbacks: have `cpu`, which is QEMU's own, read by
+ * QEMU's internal function instead, which gives a register the number before its handle's; NULL: not any more. Returns
+ * false if there is no such function.
+ */
+bool vcpu_read_directly(struct vcpu *vcpu, void *cpu);
 
 /* Look for the guest's clock, before anybody asks for the time. Returns its name. */
 const char *clock_init(void);
