@@ -37,6 +37,7 @@ static void vcpu_reset_vector(unsigned int vcpu_index, void *userdata)
 {
     (void)userdata;
     port_io_end(vcpu_index);
+    mmio_remaps(vcpu_index, NULL);
     recorder_event((int)vcpu_index, "reset", "");
     map_watch_reset();
 }
@@ -87,11 +88,10 @@ static void instrument_memory(struct qemu_plugin_insn *handle, const uint8_t *by
 
     switch (target.is_x86 ? insn_memory(bytes, size) : INSN_MEMORY_ANY) {
     case INSN_MEMORY_ANY:
-        on_load = on_store = is_last ? mmio_any : mmio_elsewhere;
-        break;
-    case INSN_MEMORY_REP:
-        on_load = is_last ? mmio_rep_load : mmio_elsewhere;
-        on_store = is_last ? mmio_rep_store : mmio_elsewhere;
+        if (is_last) {
+            on_load = target.is_x86 ? mmio_load : mmio_any;
+            on_store = target.is_x86 ? mmio_store : mmio_any;
+        }
         break;
     case INSN_MEMORY_PUSH:
         on_load = on_store = is_alone ? mmio_lone_push : mmio_elsewhere;

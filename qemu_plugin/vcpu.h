@@ -29,12 +29,14 @@ struct held_interrupt {
     uint64_t t_ns, from_pc, to_pc;
 };
 
-/* Where a REP string instruction reads or writes RAM. */
-struct ram_run {
-    const struct insn *insn; /* NULL: it does not */
-    uint64_t vaddr;          /* of the last element */
-    uint64_t accesses;       /* vcpu_accesses at that time */
+/* An instruction that has loaded from, or stored to, RAM. */
+struct ram_seen {
+    const struct insn *insn;
+    uint64_t page;    /* of virtual addresses */
+    uint64_t changes; /* vcpu_changes() at that time */
 };
+
+#define RAM_SEEN_MAX 64u
 
 /* What one vCPU is in the middle of. Only its own thread touches it. */
 struct vcpu {
@@ -45,7 +47,8 @@ struct vcpu {
     struct held_interrupt interrupt;
     uint16_t string_port;  /* DX at the entry of the INS or OUTS that runs */
     bool ins_stored;       /* INS: the dummy store of this element has been seen */
-    struct ram_run loads, stores;
+    struct ram_seen loads[RAM_SEEN_MAX], stores[RAM_SEEN_MAX];
+    uint64_t remaps; /* instructions that may have changed what is mapped where */
 };
 
 /* What is recorded of which target. Set before the first callback. */
@@ -81,6 +84,12 @@ const char *clock_init(void);
 
 /* The guest's clock, or the host's since clock_init(). */
 uint64_t clock_now_ns(void);
+
+/* A number that is another one once what is mapped where may have changed for this vCPU. */
+static inline uint64_t vcpu_changes(const struct vcpu *vcpu)
+{
+    return __atomic_load_n(&vcpu_accesses, __ATOMIC_RELAXED) + vcpu->remaps;
+}
 
 /* Record an access of a vCPU, which may have changed what is mapped where. */
 void vcpu_access(const struct site_key *key, uint64_t t_ns, uint64_t value);

@@ -138,6 +138,11 @@ def test_a_string_instruction_that_meets_a_device_where_ram_was(vmdev: Vmdev, tm
 
 
 @BOTH_MODES
+def test_a_jump_through_memory_that_meets_a_device_where_ram_was(vmdev: Vmdev, tmp_path: Path, mmio: str) -> None:
+    run_and_check(vmdev, tmp_path, "mmio_pointers_remapped.S", *VGA, mmio=mmio, clock="virtual")
+
+
+@BOTH_MODES
 def test_stack_and_jump_instructions_with_a_device_operand(vmdev: Vmdev, tmp_path: Path, mmio: str) -> None:
     run_and_check(vmdev, tmp_path, "mmio_pointers.S", *VGA, mmio=mmio, clock="virtual")
 

@@ -32,18 +32,6 @@ KINDS = {
     x86.X86_INS_OUTSD: "outs",
 }
 IO_NAMES = {"in", "out", "insb", "insw", "insd", "outsb", "outsw", "outsd"}
-MOVES = frozenset(
-    (
-        x86.X86_INS_MOVSB,
-        x86.X86_INS_MOVSW,
-        x86.X86_INS_MOVSD,
-        x86.X86_INS_MOVSQ,
-        x86.X86_INS_STOSB,
-        x86.X86_INS_STOSW,
-        x86.X86_INS_STOSD,
-        x86.X86_INS_STOSQ,
-    )
-)
 REMAPPERS = {
     "invlpg",
     "invpcid",
@@ -69,7 +57,6 @@ class Io(NamedTuple):
     kind: str
     byte: bool
     port: int | None  # None: DX
-    rep: bool
 
 
 class IoInsn(ctypes.Structure):
@@ -80,7 +67,6 @@ class IoInsn(ctypes.Structure):
         ("byte", ctypes.c_uint8),
         ("imm_port", ctypes.c_uint8),
         ("port", ctypes.c_uint8),
-        ("rep", ctypes.c_uint8),
         ("rex_w", ctypes.c_uint8),
     )
 
@@ -109,10 +95,10 @@ class Decoder:
             return None
         out = self._out
         kind = ("none", "in", "out", "ins", "outs")[out.kind]
-        return Io(kind, bool(out.byte), out.port if out.imm_port else None, bool(out.rep))
+        return Io(kind, bool(out.byte), out.port if out.imm_port else None)
 
     def memory(self, insn: bytes) -> str:
-        return ("any", "rep", "push", "branch")[self._memory(insn, len(insn))]
+        return ("any", "push", "branch")[self._memory(insn, len(insn))]
 
     def remaps(self, insn: bytes) -> bool:
         return bool(self._remaps(insn, len(insn)))
@@ -165,17 +151,12 @@ def _judged(bits: int, insn: bytes) -> Io | None:
     ports = [operand.imm & 0xFF for operand in judged.operands if operand.type == x86.X86_OP_IMM]
     if kind in ("in", "out"):
         byte = any(operand.type == x86.X86_OP_REG and operand.reg == x86.X86_REG_AL for operand in judged.operands)
-        return Io(kind, byte, ports[0] if ports else None, rep=False)
-    return Io(kind, judged.id in STRING_BYTE, None, rep=judged.prefix[0] in (x86.X86_PREFIX_REP, x86.X86_PREFIX_REPNE))
+        return Io(kind, byte, ports[0] if ports else None)
+    return Io(kind, judged.id in STRING_BYTE, None)
 
 
 def _has_memory_operand(bits: int, insn: bytes) -> bool:
     return any(operand.type == x86.X86_OP_MEM for operand in _disassemble(bits, insn).operands)
-
-
-def _is_rep_move(bits: int, insn: bytes) -> bool:
-    """Capstone knows no REPNE MOVS; CPUs take it for REP MOVS."""
-    return _disassemble(bits, insn).id in MOVES and not {0xF2, 0xF3}.isdisjoint(insn)
 
 
 def _check(decoder: Decoder, bits: int, code: bytes) -> Io | None:
@@ -190,7 +171,6 @@ def _check(decoder: Decoder, bits: int, code: bytes) -> Io | None:
     memory = decoder.memory(insn)
     if memory in ("push", "branch"):
         assert not _has_memory_operand(bits, insn), f"{bits}-bit {insn.hex(' ')}"
-    assert (memory == "rep") == _is_rep_move(bits, insn), f"{bits}-bit {insn.hex(' ')}"
     if found[1] in REMAPPERS:
         assert decoder.remaps(insn), f"{bits}-bit {insn.hex(' ')}"
     return ours
