@@ -20,8 +20,7 @@ static bool works;
 
 struct trial {
     struct vcpu *vcpu;
-    struct qemu_plugin_register *handle;
-    uint64_t value;
+    uint64_t values[REGISTERS];
 };
 
 static bool find_function(const char *name, void *function)
@@ -45,27 +44,39 @@ static void work(void *cpu, uint64_t vcpu_index)
     call_back((unsigned int)vcpu_index);
 }
 
+/* After a reset many registers are 0, but DX says which model it is. */
+static bool agrees(const struct trial *trial)
+{
+    bool agree = trial->values[REGISTER_DX] != 0;
+
+    for (unsigned name = 0; name < REGISTERS; name++) {
+        agree = agree && vcpu_register(trial->vcpu, name) == trial->values[name];
+    }
+    return agree;
+}
+
 static void try(void *cpu, uint64_t data)
 {
     struct trial *trial = (void *)(uintptr_t)data;
 
-    works = trial->value != 0 && (vcpu_register(trial->vcpu, trial->handle) == trial->value ||
-                                  (vcpu_read_directly(trial->vcpu, cpu) &&
-                                   vcpu_register(trial->vcpu, trial->handle) == trial->value));
+    works = agrees(trial) || (vcpu_read_directly(trial->vcpu, cpu) && agrees(trial));
     if (!works) {
         vcpu_read_directly(trial->vcpu, NULL);
     }
     g_free(trial);
 }
 
-void after_block_try(unsigned int vcpu_index, struct qemu_plugin_register *handle)
+void after_block_try(unsigned int vcpu_index)
 {
-    struct vcpu *vcpu = vcpus[vcpu_index];
-    struct trial trial = {vcpu, handle, vcpu_register(vcpu, handle)};
+    struct trial trial = {.vcpu = vcpus[vcpu_index]};
 
-    if (call_back) {
-        run_on_cpu(get_cpu((int)vcpu_index), try, (uintptr_t)g_memdup2(&trial, sizeof(trial)));
+    for (unsigned name = 0; name < REGISTERS; name++) {
+        if (!call_back || !trial.vcpu->handles[name]) {
+            return;
+        }
+        trial.values[name] = vcpu_register(trial.vcpu, name);
     }
+    run_on_cpu(get_cpu((int)vcpu_index), try, (uintptr_t)g_memdup2(&trial, sizeof(trial)));
 }
 
 bool after_block_works(void)

@@ -18,8 +18,8 @@
  */
 void after_block_start(void (*call)(unsigned int vcpu_index));
 
-/* Once vcpus[vcpu_index] has been made: try whether it works, by a register that is not 0 after a reset. */
-void after_block_try(unsigned int vcpu_index, struct qemu_plugin_register *handle);
+/* Once vcpus[vcpu_index] has been made, which is told of in a callback: try whether it works. */
+void after_block_try(unsigned int vcpu_index);
 
 /* Whether it works; known before the first translation. */
 bool after_block_works(void);

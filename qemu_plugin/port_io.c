@@ -50,11 +50,11 @@ static bool is_permitted(struct vcpu *vcpu)
 {
     uint64_t eflags;
 
-    if (!vcpu->cr0 || !vcpu->eflags || !vcpu->cs || !(vcpu_register(vcpu, vcpu->cr0) & CR0_PE)) {
+    if (!vcpu->handles[REGISTER_CR0] || !vcpu->handles[REGISTER_FLAGS] || !vcpu->handles[REGISTER_CS] || !(vcpu_register(vcpu, REGISTER_CR0) & CR0_PE)) {
         return true;
     }
-    eflags = vcpu_register(vcpu, vcpu->eflags);
-    return !(eflags & EFLAGS_VM) && CS_CPL(vcpu_register(vcpu, vcpu->cs)) <= EFLAGS_IOPL(eflags);
+    eflags = vcpu_register(vcpu, REGISTER_FLAGS);
+    return !(eflags & EFLAGS_VM) && CS_CPL(vcpu_register(vcpu, REGISTER_CS)) <= EFLAGS_IOPL(eflags);
 }
 
 /* Nothing is pending any more. */
@@ -100,7 +100,7 @@ static void finish_pending(unsigned int vcpu_index, bool has_gone_on)
     }
     clear_pending(vcpu_index);
     record_pio(vcpu_index, insn, in ? DIRECTION_READ : DIRECTION_WRITE, pending->port, insn->operand_size, false,
-               pending->t_ns, in ? vcpu_register(vcpu, vcpu->accumulator) : pending->value);
+               pending->t_ns, in ? vcpu_register(vcpu, REGISTER_AX) : pending->value);
     release_interrupt(vcpu_index);
 }
 
@@ -140,9 +140,9 @@ static void finish_after_block(unsigned int vcpu_index)
     if (vcpu->interrupt.held) {
         has_gone_on = vcpu->interrupt.from_pc == insn->row.pc + insn->row.size;
     } else if (pending->may_be_refused) {
-        has_gone_on = vcpu_register(vcpu, vcpu->stack) == pending->stack &&
-                      vcpu_register(vcpu, vcpu->cs) == pending->cs &&
-                      !((vcpu_register(vcpu, vcpu->eflags) ^ pending->eflags) & EFLAGS_VM);
+        has_gone_on = vcpu_register(vcpu, REGISTER_SP) == pending->stack &&
+                      vcpu_register(vcpu, REGISTER_CS) == pending->cs &&
+                      !((vcpu_register(vcpu, REGISTER_FLAGS) ^ pending->eflags) & EFLAGS_VM);
     }
     finish_pending(vcpu_index, has_gone_on);
 }
@@ -194,10 +194,10 @@ static void single(unsigned int vcpu_index, struct insn *insn, bool is_last)
     if (serial_input_due(access.t_ns)) {
         serial_input_feed(vcpu_index, access.t_ns);
     }
-    access.port = insn->io.imm_port ? insn->io.port : (uint16_t)vcpu_register(vcpu, vcpu->dx);
+    access.port = insn->io.imm_port ? insn->io.port : (uint16_t)vcpu_register(vcpu, REGISTER_DX);
     access.may_be_refused = !is_permitted(vcpu);
     if (!in) {
-        access.value = vcpu_register(vcpu, vcpu->accumulator);
+        access.value = vcpu_register(vcpu, REGISTER_AX);
         if (!access.may_be_refused) {
             record_pio(vcpu_index, insn, DIRECTION_WRITE, access.port, insn->operand_size, false, access.t_ns,
                        access.value);
@@ -205,9 +205,9 @@ static void single(unsigned int vcpu_index, struct insn *insn, bool is_last)
         }
     }
     if (access.may_be_refused) {
-        access.stack = vcpu_register(vcpu, vcpu->stack);
-        access.cs = vcpu_register(vcpu, vcpu->cs);
-        access.eflags = vcpu_register(vcpu, vcpu->eflags);
+        access.stack = vcpu_register(vcpu, REGISTER_SP);
+        access.cs = vcpu_register(vcpu, REGISTER_CS);
+        access.eflags = vcpu_register(vcpu, REGISTER_FLAGS);
     }
     access.ends_block = is_last && after_block_works();
     vcpu->pending = access;
@@ -252,7 +252,7 @@ void port_io_string(unsigned int vcpu_index, void *userdata)
     const struct insn *insn = userdata;
 
     finish_before(vcpu_index, insn->row.pc);
-    vcpu->string_port = (uint16_t)vcpu_register(vcpu, vcpu->dx);
+    vcpu->string_port = (uint16_t)vcpu_register(vcpu, REGISTER_DX);
     vcpu->ins_stored = false;
 }
 

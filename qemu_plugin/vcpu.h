@@ -38,9 +38,13 @@ struct ram_seen {
 
 #define RAM_SEEN_MAX 64u
 
+/* Registers of x86. */
+enum vcpu_register { REGISTER_AX, REGISTER_DX, REGISTER_SP, REGISTER_CS, REGISTER_FLAGS, REGISTER_CR0, REGISTERS };
+
 /* What one vCPU is in the middle of. Only its own thread touches it. */
 struct vcpu {
-    struct qemu_plugin_register *accumulator, *dx, *cr0, *eflags, *cs, *stack;
+    struct qemu_plugin_register *handles[REGISTERS]; /* NULL: not shown by this QEMU */
+    int numbers[REGISTERS];                          /* in QEMU's own list */
     GByteArray *buffer;
     void *cpu; /* QEMU's own; NULL: the plugin interface reads its registers */
     struct pending pending;
@@ -70,12 +74,11 @@ extern const char NO_NAME[];
 void vcpu_init(unsigned int vcpu_index);
 
 /* Only in callbacks that asked for registers, and as after_block.h says. */
-uint64_t vcpu_register(struct vcpu *vcpu, struct qemu_plugin_register *handle);
+uint64_t vcpu_register(struct vcpu *vcpu, enum vcpu_register name);
 
 /*
  * Since QEMU 10.1 the plugin interface shows registers only in callbacks: have `cpu`, which is QEMU's own, read by
- * QEMU's internal function instead, which gives a register the number before its handle's; NULL: not any more. Returns
- * false if there is no such function.
+ * QEMU's internal function instead; NULL: not any more. Returns false if there is no such function.
  */
 bool vcpu_read_directly(struct vcpu *vcpu, void *cpu);
 
