@@ -1,5 +1,5 @@
 /*
- * Decoder of the x86 I/O instructions. See io_insn.h.
+ * Decoder of the x86 I/O instructions, and a little more. See io_insn.h.
  *
  * Source: Intel SDM volume 2: chapter 2 (prefixes), IN, INS, OUT, OUTS; appendix A (opcode maps).
  *
@@ -160,6 +160,21 @@ enum insn_memory insn_memory(const uint8_t *bytes, size_t size)
     default:
         return INSN_MEMORY_ANY;
     }
+}
+
+/* Source: Arm ARM, C4.1.93, branches and system instructions. */
+bool insn_is_a64_branch(const uint8_t *bytes, size_t size)
+{
+    uint32_t word;
+
+    if (size != 4) {
+        return false;
+    }
+    word = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    return (word & 0x7c000000) == 0x14000000    /* B, BL */
+           || (word & 0xff000000) == 0x54000000 /* B.cond */
+           || (word & 0x7c000000) == 0x34000000 /* CBZ, CBNZ, TBZ, TBNZ */
+           || (word & 0xfe000000) == 0xd6000000 /* BR, BLR, RET, ERET, with authentication, too */;
 }
 
 /* Of the opcodes 0F 01, by ModR/M: LMSW (/6); INVLPG (/7) of memory; VMCALL to VMXOFF; the SVM instructions. */

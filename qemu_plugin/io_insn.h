@@ -42,6 +42,12 @@ enum insn_memory {
 enum insn_memory insn_memory(const uint8_t *bytes, size_t size);
 
 /*
+ * True for the branches of A64: B, BL, BR, BLR, RET, CBZ, TBZ and their kin, none of which reaches memory. The same word
+ * may be a load or a store in A32 and T32.
+ */
+bool insn_is_a64_branch(const uint8_t *bytes, size_t size);
+
+/*
  * True for the instructions after which virtual addresses may lead elsewhere: writes of control registers and MSRs,
  * INVLPG and its like, RSM, and those that may switch tasks.
  */

@@ -9,11 +9,14 @@
 #include "recorder.h"
 #include "serial_input.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 #define PAGE_SIZE 4096u /* or a multiple: what is said of two such pages holds for halves of one page, too */
 #define ACCESS_MAX 16u   /* bytes */
+#define INSN_SIZE_A64 4u
 
+static bool (*read_memory)(uint64_t vaddr, GByteArray *bytes, size_t size);
 static uint64_t fast_misses;
 
 static void count_fast_miss(void)
@@ -116,7 +119,24 @@ static void record_part(struct mmio *mmio, const struct place *place, unsigned s
     }
 }
 
-bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn)
+/* A64 or A32, whose instructions have 4 bytes. QEMU would have thrown the block away, had they changed. */
+static struct insn *insn_at(uint64_t pc)
+{
+    struct insn insn = {.row = {.pc = pc, .size = INSN_SIZE_A64, .text = ""}};
+    GByteArray *bytes = g_byte_array_new();
+
+    if (read_memory(pc, bytes, INSN_SIZE_A64)) {
+        memcpy(insn.row.bytes, bytes->data, INSN_SIZE_A64);
+    } else {
+        recorder_fail("QEMU cannot read the instruction that made an access");
+    }
+    g_byte_array_free(bytes, true);
+    return insn_intern(&insn);
+}
+
+/* As mmio_record(); the instruction is `insn`, or if that is NULL the one at `pc`. */
+static bool record_of(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn,
+                      uint64_t pc)
 {
     bool store = qemu_plugin_mem_is_store(info);
     unsigned in_page = PAGE_SIZE - (vaddr & (PAGE_SIZE - 1)); /* bytes up to the page's end */
@@ -137,7 +157,7 @@ bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t v
         return false;
     }
     mmio = (struct mmio){
-        .key = {.insn = insn,
+        .key = {.insn = insn ? insn : insn_at(pc),
                 .vcpu = vcpu_index,
                 .space = SPACE_MMIO,
                 .direction = store ? DIRECTION_WRITE : DIRECTION_READ},
@@ -159,6 +179,22 @@ bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t v
         serial_input_feed(vcpu_index, mmio.t_ns);
     }
     return true;
+}
+
+bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn)
+{
+    return record_of(vcpu_index, info, vaddr, insn, 0);
+}
+
+void mmio_any_at(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *pc)
+{
+    record_of(vcpu_index, info, vaddr, NULL, (uintptr_t)pc);
+}
+
+bool mmio_reads_code(void)
+{
+    *(void **)&read_memory = dlsym(RTLD_DEFAULT, "qemu_plugin_read_memory_vaddr");
+    return read_memory;
 }
 
 void mmio_any(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)

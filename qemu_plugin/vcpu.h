@@ -59,6 +59,7 @@ struct vcpu {
 struct target {
     struct options options;
     bool is_x86;
+    bool is_aarch64;    /* its vCPUs may run A32 and T32 code, too */
     bool is_big_endian; /* its own byte order */
     bool has_one_vcpu;
 };

@@ -57,6 +57,11 @@ start:
     ldrne r8, [r12]             @ not executed: no row
     uart_read 0x24, 4, 0x2a
     ldreq r8, [r12]
+    cmp r9, #1                  @ with these conditions, words that are branches of AArch64
+    uart_read 0x24, 4, 0x2a
+    ldrne r8, [r12]
+    uart_write 0x24, 4, 0x2a
+    strls r2, [r12]
     setend be                   @ the row has the device's value
     uart_read 0x24, 4, 0x2a
     ldr r8, [r12]
