@@ -84,6 +84,9 @@ class Decoder:
         self._remaps = library.insn_remaps
         self._remaps.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
         self._remaps.restype = ctypes.c_bool
+        self._is_a64_branch = library.insn_is_a64_branch
+        self._is_a64_branch.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+        self._is_a64_branch.restype = ctypes.c_bool
         self._operand_size = library.io_insn_operand_size
         self._operand_size.argtypes = [ctypes.POINTER(IoInsn), ctypes.c_char_p]
         self._operand_size.restype = ctypes.c_uint
@@ -102,6 +105,9 @@ class Decoder:
 
     def remaps(self, insn: bytes) -> bool:
         return bool(self._remaps(insn, len(insn)))
+
+    def is_a64_branch(self, insn: bytes) -> bool:
+        return bool(self._is_a64_branch(insn, len(insn)))
 
     def operand_size(self, insn: bytes, text: str) -> int:
         out = IoInsn()
@@ -426,3 +432,38 @@ def test_what_changes_mappings(decoder: Decoder, text: str) -> None:
 )
 def test_what_leaves_mappings_alone(decoder: Decoder, text: str) -> None:
     assert not decoder.remaps(bytes.fromhex(text))
+
+
+A64 = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
+A64_BRANCHES = ("b", "bc", "bl", "br", "blr", "ret", "eret", "cbz", "cbnz", "tbz", "tbnz", "drps")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        0x14000001,  # b
+        0x97FFFFFF,  # bl
+        0x54000040,  # b.eq
+        0xB4000040,  # cbz x0
+        0x35000040,  # cbnz w0
+        0x36000040,  # tbz
+        0xB7F80040,  # tbnz
+        0xD61F0000,  # br
+        0xD63F0000,  # blr
+        0xD65F03C0,  # ret
+        0xD69F03E0,  # eret
+        0xD65F0BFF,  # retaa
+    ],
+)
+def test_branches_of_a64(decoder: Decoder, word: int) -> None:
+    assert decoder.is_a64_branch(word.to_bytes(4, "little"))
+    assert not decoder.is_a64_branch(word.to_bytes(4, "little")[:2])
+
+
+@given(top=st.integers(0, 255), rest=st.integers(0, (1 << 24) - 1))
+@settings(max_examples=20_000)
+def test_what_is_taken_for_a_branch_of_a64_is_one(decoder: Decoder, top: int, rest: int) -> None:
+    insn = (top << 24 | rest).to_bytes(4, "little")
+    if decoder.is_a64_branch(insn):
+        for _, _, mnemonic, _ in A64.disasm_lite(insn, 0, 1):  # there may be no such instruction
+            assert mnemonic.split(".")[0] in A64_BRANCHES, f"{insn.hex()} {mnemonic}"

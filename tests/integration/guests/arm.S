@@ -1,17 +1,7 @@
 # ARM of 32 bits with its MMU off: multiple registers, doublewords, exclusives, SWP's heirs, and SETEND's big-endian data.
-#
-# The PL011's ILPR, IBRD, FBRD and LCR_H at 20h can be read back.
-.include "rows.inc"
+.include "pl011.inc"
 .syntax unified
 .arm
-.set UART, 0x09000000
-
-.macro uart_read offset, size, value, at=
-    mmio_read UART + \offset, \size, \value, pl011, \at
-.endm
-.macro uart_write offset, size, value, at=
-    mmio_write UART + \offset, \size, \value, pl011, \at
-.endm
 
 .globl start
 start:
