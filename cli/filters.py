@@ -14,8 +14,6 @@ from vmdev.replay.errors import RecordError
 from vmdev.replay.guest import Region
 from vmdev.replay.selection import AddressRange
 
-from .stimulus import parse_time
-
 _TARGETS_WITH_PORTS: Final = ("i386", "x86_64", "amd64")
 _ENDS: Final = {"pio": 1 << 16, "mmio": 1 << 64}
 
@@ -41,7 +39,7 @@ class Filters:
     devices: Sequence[str] = ()
     from_ns: int | None = None
 
-    def for_target(self, target: str, mmio: str, duration_s: float | None) -> Filters:
+    def for_target(self, target: str, mmio: str, duration_ns: int | None) -> Filters:
         """The filters with every space known.
 
         Raises:
@@ -60,9 +58,9 @@ class Filters:
                 hint = "; write mmio: before the range if it is memory" if not given.space else ""
                 raise RecordError(f"--address {address}: {what}{hint}")
             addresses.append(address)
-        if self.from_ns is not None and duration_s is not None and self.from_ns >= round(duration_s * 1e9):
+        if self.from_ns is not None and duration_ns is not None and self.from_ns >= duration_ns:
             raise RecordError(
-                f"--from {self.from_ns / 1e9:g}s is not before the recording's end, --duration {duration_s:g}s"
+                f"--from {self.from_ns / 1e9:g}s is not before the recording's end, --duration {duration_ns / 1e9:g}s"
             )
         return Filters(addresses, tuple(dict.fromkeys(self.devices)), self.from_ns)
 
@@ -146,21 +144,6 @@ class AddressType(click.ParamType[AddressRange]):
         if last < first:
             self.fail(f"{value}: ends before it begins" if sign == "-" else f"{value}: is empty", param, ctx)
         return AddressRange(space, first, last)
-
-
-class TimeType(click.ParamType[int]):
-    """A time of the guest, in ns."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read an option's value."""
-        if isinstance(value, int):
-            return value
-        t_ns = parse_time(str(value))
-        if t_ns is None:
-            self.fail(f"must be a time like 1.5s, 500ms or 2min, not {value!r}", param, ctx)
-        return t_ns
 
 
 def _number(text: str) -> int:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import click
 
-from vmdev.replay.clock import NANOSECONDS_PER_SECOND
 from vmdev.replay.selection import Bounds
 
-__all__ = ["Bounds", "bounds", "parse_integer", "parse_time"]
+from . import times
 
-_UNIT_NS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": NANOSECONDS_PER_SECOND}
+__all__ = ["Bounds", "bounds", "parse_integer", "parse_time"]
 
 
 def bounds(parse: Callable[[str], int]) -> Callable[[click.Context, click.Parameter, str | None], Bounds]:
@@ -53,16 +51,5 @@ def parse_integer(text: str) -> int:
     return number
 
 
-def parse_time(text: str) -> int:
-    """A time in ns, or in the unit that follows it: ``1.5ms``.
-
-    Raises:
-        ValueError: it is none, or no whole number of ns.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ns|us|ms|s)?", text, re.ASCII)
-    if found is None:
-        raise ValueError(f"{text!r} is not a time like 1000, 20us, 1.5ms or 2s")
-    ns = Decimal(found[1]) * _UNIT_NS[found[2] or "ns"]
-    if ns != int(ns):
-        raise ValueError(f"{text!r} is not a whole number of nanoseconds")
-    return int(ns)
+parse_time: Final = partial(times.parse_time, unit="ns", latest_ns=None)
+"""A time in ns, or in the unit that follows it: ``1.5ms``. Raises ValueError, as `times.parse_time`."""

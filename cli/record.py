@@ -24,7 +24,7 @@ from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.trace.writer import MetaValue, TraceWriter
 
 from . import parts
-from .filters import AddressType, Filters, TimeType
+from .filters import AddressType, Filters
 from .qemu import command as qemu_command
 from .qemu import serial_port, verify
 from .qemu.binary import Qemu, find_plugin, find_qemu
@@ -33,20 +33,7 @@ from .qemu.pin import Pin, unpinned
 from .qemu.process import Machine, MapSnapshot, Outcome, QemuProcess
 from .qemu.region_map import hazards, parse_flat_view, parse_pci
 from .stimulus import Mark, MarkPort, MarkPortType, MarkType, SerialInput, SerialInputType, Stimulus
-
-_UNITS_S = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
-
-
-class _Duration(click.ParamType[float]):
-    """Seconds, with an optional unit."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|ms|us|min)?", str(value))
-        if found is None:
-            self.fail(f"must be a time like 10s, 500ms or 2min, not {value!r}", param, ctx)
-        return float(found[1]) * _UNITS_S[found[2] or ""]
+from .times import TimeType
 
 
 @click.command()
@@ -57,7 +44,9 @@ class _Duration(click.ParamType[float]):
 @click.option("--mmio", type=click.Choice(["fast", "full", "off"]), default="fast", show_default=True,
               help="full: a callback on every memory instruction, to check fast.")  # fmt: skip
 @click.option("--exits", type=click.IntRange(min=1), metavar="N", help="End after N accesses.")
-@click.option("--duration", type=_Duration(), metavar="T", help="End after T of the guest's time: 10s, 500ms, 2min.")
+@click.option(
+    "--duration", "duration_ns", type=TimeType(), metavar="T", help="End after T of the guest's time: 10s, 500ms, 2min."
+)
 @click.option("--address", "addresses", type=AddressType(), multiple=True, metavar="RANGE",
               help="Record accesses to these ports only: 0x70-0x71, 0x3f8+8, 0x80; or memory: mmio:0xfed00000+0x400. "
               "May be repeated.")  # fmt: skip
@@ -90,7 +79,7 @@ def record(
     clock: str | None,
     mmio: str,
     exits: int | None,
-    duration: float | None,
+    duration_ns: int | None,
     addresses: tuple[AddressRange, ...],
     devices: tuple[str, ...],
     from_ns: int | None,
@@ -128,7 +117,7 @@ def record(
     plugin = find_plugin(qemu)
     stimulus = Stimulus(marks, mark_port, inputs)
     stimulus.check(qemu.target, mmio)
-    filters = Filters(addresses, devices, from_ns).for_target(qemu.target, mmio, duration)
+    filters = Filters(addresses, devices, from_ns).for_target(qemu.target, mmio, duration_ns)
     if ring and rotate:
         raise RecordError("--ring and --rotate exclude each other: a ring keeps one file, and drops what is older")
     if is_verified and (filters.facts or ring or rotate):
@@ -176,10 +165,10 @@ def record(
     if exits:
         options.append(f"exits={exits}")
     host_duration_s = None
-    if duration and guest.clock == "virtual":
-        options.append(f"until={round(duration * 1e9)}")
-    elif duration:
-        host_duration_s = duration
+    if duration_ns and guest.clock == "virtual":
+        options.append(f"until={duration_ns}")
+    elif duration_ns:
+        host_duration_s = duration_ns / 1e9
 
     def on_machine(machine: Machine) -> str:
         writer = TraceWriter.open_existing(output)

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +13,7 @@ import click
 
 from vmdev.replay.errors import RecordError
 
-_UNITS_NS: Final = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "min": 60 * 10**9}
-_LATEST_NS: Final = 2**63 - 1
-"""What the trace can hold."""
+from .times import parse_time
 
 _TARGETS_WITH_PORTS: Final = ("i386", "x86_64", "amd64")
 _PORTS: Final = 1 << 16
@@ -112,15 +109,6 @@ class Stimulus:
         return notes
 
 
-def parse_time(text: str) -> int | None:
-    """A time like 1.5s, 500ms, 2min, 17us or 120ns in ns; None if it is none. Without a unit it is in seconds."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|ms|us|ns|min)?", text)
-    if found is None:
-        return None
-    t_ns = round(Fraction(found[1]) * _UNITS_NS[found[2] or ""])
-    return t_ns if t_ns <= _LATEST_NS else None
-
-
 class MarkType(click.ParamType[Mark]):
     """TEXT@TIME."""
 
@@ -130,9 +118,10 @@ class MarkType(click.ParamType[Mark]):
         """Read an option's value."""
         if isinstance(value, Mark):
             return value
-        text, at, time = str(value).rpartition("@")
-        t_ns = parse_time(time)
-        if not at or t_ns is None:
+        text, _, time = str(value).rpartition("@")
+        try:
+            t_ns = parse_time(time)
+        except ValueError:
             self.fail(f"must be TEXT@TIME with a time like 1.5s, 500ms or 2min, not {value!r}", param, ctx)
         if not text:
             self.fail(f"the text before @ is missing in {value!r}", param, ctx)
@@ -175,8 +164,9 @@ class SerialInputType(click.ParamType[SerialInput]):
         name, at, time = str(value).rpartition("@")
         if not at:
             name, time = time, "0s"
-        t_ns = parse_time(time)
-        if t_ns is None:
+        try:
+            t_ns = parse_time(time)
+        except ValueError:
             self.fail(
                 f"must be FILE or FILE@TIME with a time like 1.5s, 500ms or 2min, not {value!r} "
                 "(a file's name with an @ needs the time too: NAME@0s)",

@@ -32,15 +32,6 @@ bool exit_queue_init(struct exit_queue *queue, size_t capacity)
     return true;
 }
 
-void exit_queue_destroy(struct exit_queue *queue)
-{
-    pthread_cond_destroy(&queue->not_full);
-    pthread_cond_destroy(&queue->not_empty);
-    pthread_mutex_destroy(&queue->lock);
-    free(queue->ring);
-    queue->ring = NULL;
-}
-
 static void forget(struct exit_queue *queue, struct item item)
 {
     if (item.kind == ITEM_EXIT) {

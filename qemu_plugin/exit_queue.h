@@ -28,7 +28,6 @@ struct exit_queue {
 
 /* Returns false if there is no memory for `capacity` items. */
 bool exit_queue_init(struct exit_queue *queue, size_t capacity);
-void exit_queue_destroy(struct exit_queue *queue);
 
 /*
  * Wait until `items` more fit; with the lock held. Waiting releases the lock: decide what to push afterwards. What is

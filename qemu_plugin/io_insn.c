@@ -1,5 +1,5 @@
 /*
- * Decoder of the x86 I/O instructions. See io_insn.h.
+ * Decoder of the x86 I/O instructions, and a little more. See io_insn.h.
  *
  * Source: Intel SDM volume 2: chapter 2 (prefixes), IN, INS, OUT, OUTS; appendix A (opcode maps).
  *
@@ -35,19 +35,11 @@ static bool is_legacy_prefix(uint8_t byte)
 
 /* Length of the prefixes, at most size - 1. A REX outside 64-bit code is INC or DEC, an instruction of its own: then
  * the instruction ends with it, and no opcode follows within `size`. */
-static size_t prefix_length(const uint8_t *bytes, size_t size, bool *rep)
+static size_t prefix_length(const uint8_t *bytes, size_t size)
 {
     size_t at = 0;
 
-    *rep = false;
-    while (at + 1 < size) {
-        uint8_t byte = bytes[at];
-
-        if (is_legacy_prefix(byte)) {
-            *rep |= byte == 0xf2 || byte == 0xf3;
-        } else if (byte < REX_FIRST || byte > REX_LAST) {
-            break;
-        }
+    while (at + 1 < size && (is_legacy_prefix(bytes[at]) || (bytes[at] >= REX_FIRST && bytes[at] <= REX_LAST))) {
         at++;
     }
     return at;
@@ -55,7 +47,6 @@ static size_t prefix_length(const uint8_t *bytes, size_t size, bool *rep)
 
 bool io_insn_decode(const uint8_t *bytes, size_t size, struct io_insn *out)
 {
-    bool rep;
     size_t at, length;
     uint8_t opcode;
     struct io_insn io = {0};
@@ -63,7 +54,7 @@ bool io_insn_decode(const uint8_t *bytes, size_t size, struct io_insn *out)
     if (size == 0) {
         return false;
     }
-    at = prefix_length(bytes, size, &rep);
+    at = prefix_length(bytes, size);
     opcode = bytes[at];
     switch (opcode) {
     case 0xe4: /* IN AL, imm8 */
@@ -102,7 +93,6 @@ bool io_insn_decode(const uint8_t *bytes, size_t size, struct io_insn *out)
     io.byte = !(opcode & 1);
     io.rex_w = at > 0 && (bytes[at - 1] & REX_W) == REX_W && bytes[at - 1] <= REX_LAST;
     io.port = io.imm_port ? bytes[at + 1] : 0;
-    io.rep = rep && (io.kind == IO_INS || io.kind == IO_OUTS);
     *out = io;
     return true;
 }
@@ -123,14 +113,13 @@ unsigned io_insn_operand_size(const struct io_insn *io, const char *text)
 
 enum insn_memory insn_memory(const uint8_t *bytes, size_t size)
 {
-    bool rep;
     size_t at;
     uint8_t opcode;
 
     if (size == 0) {
         return INSN_MEMORY_ANY;
     }
-    at = prefix_length(bytes, size, &rep);
+    at = prefix_length(bytes, size);
     opcode = bytes[at];
     if (opcode >= 0x50 && opcode <= 0x5f) { /* PUSH reg, POP reg */
         return INSN_MEMORY_PUSH;
@@ -148,11 +137,6 @@ enum insn_memory insn_memory(const uint8_t *bytes, size_t size)
     case 0xc8: /* ENTER */
     case 0xc9: /* LEAVE */
         return INSN_MEMORY_PUSH;
-    case 0xa4: /* MOVS */
-    case 0xa5:
-    case 0xaa: /* STOS */
-    case 0xab:
-        return rep ? INSN_MEMORY_REP : INSN_MEMORY_ANY;
     case 0xc2: /* RET imm16 */
     case 0xc3: /* RET */
     case 0xca: /* RETF imm16 */
@@ -178,6 +162,21 @@ enum insn_memory insn_memory(const uint8_t *bytes, size_t size)
     }
 }
 
+/* Source: Arm ARM, C4.1.93, branches and system instructions. */
+bool insn_is_a64_branch(const uint8_t *bytes, size_t size)
+{
+    uint32_t word;
+
+    if (size != 4) {
+        return false;
+    }
+    word = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    return (word & 0x7c000000) == 0x14000000    /* B, BL */
+           || (word & 0xff000000) == 0x54000000 /* B.cond */
+           || (word & 0x7c000000) == 0x34000000 /* CBZ, CBNZ, TBZ, TBNZ */
+           || (word & 0xfe000000) == 0xd6000000 /* BR, BLR, RET, ERET, with authentication, too */;
+}
+
 /* Of the opcodes 0F 01, by ModR/M: LMSW (/6); INVLPG (/7) of memory; VMCALL to VMXOFF; the SVM instructions. */
 static bool group_7_remaps(uint8_t modrm)
 {
@@ -191,13 +190,12 @@ static bool group_7_remaps(uint8_t modrm)
 
 bool insn_remaps(const uint8_t *bytes, size_t size)
 {
-    bool rep;
     size_t at, left;
 
     if (size == 0) {
         return false;
     }
-    at = prefix_length(bytes, size, &rep);
+    at = prefix_length(bytes, size);
     left = size - at;
     switch (bytes[at]) {
     case 0x9a: /* far CALL and JMP, RETF, INT, IRET: may switch tasks */

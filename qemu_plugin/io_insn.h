@@ -17,7 +17,6 @@ struct io_insn {
     uint8_t byte;     /* 1: the operand is 8 bits; 0: 16 or 32, by the code segment's default and prefixes */
     uint8_t imm_port; /* 1: the port is the immediate `port`; 0: it is DX */
     uint8_t port;
-    uint8_t rep;      /* 1: a REP or REPNE prefix */
     uint8_t rex_w;    /* 1: a REX.W prefix, which is stronger than an operand size prefix */
 };
 
@@ -36,12 +35,17 @@ unsigned io_insn_operand_size(const struct io_insn *io, const char *text);
 /* How an instruction reaches memory, as far as it matters for seeing device accesses. */
 enum insn_memory {
     INSN_MEMORY_ANY,
-    INSN_MEMORY_REP,    /* MOVS and STOS with a REP prefix */
     INSN_MEMORY_PUSH,   /* through the stack pointer alone: PUSH and POP of registers, immediates, flags; ENTER, LEAVE */
     INSN_MEMORY_BRANCH, /* not, or through the stack pointer alone: Jcc, JMP, CALL without a memory operand, RET, IRET */
 };
 
 enum insn_memory insn_memory(const uint8_t *bytes, size_t size);
+
+/*
+ * True for the branches of A64: B, BL, BR, BLR, RET, CBZ, TBZ and their kin, none of which reaches memory. The same word
+ * may be a load or a store in A32 and T32.
+ */
+bool insn_is_a64_branch(const uint8_t *bytes, size_t size);
 
 /*
  * True for the instructions after which virtual addresses may lead elsewhere: writes of control registers and MSRs,

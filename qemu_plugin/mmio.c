@@ -9,12 +9,14 @@
 #include "recorder.h"
 #include "serial_input.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 #define PAGE_SIZE 4096u /* or a multiple: what is said of two such pages holds for halves of one page, too */
-#define ELEMENT_MAX 8u  /* bytes, of a string instruction */
-#define ACCESS_MAX 16u  /* bytes */
+#define ACCESS_MAX 16u   /* bytes */
+#define INSN_SIZE_A64 4u
 
+static bool (*read_memory)(uint64_t vaddr, GByteArray *bytes, size_t size);
 static uint64_t fast_misses;
 
 static void count_fast_miss(void)
@@ -117,7 +119,24 @@ static void record_part(struct mmio *mmio, const struct place *place, unsigned s
     }
 }
 
-bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn)
+/* A64 or A32, whose instructions have 4 bytes. QEMU would have thrown the block away, had they changed. */
+static struct insn *insn_at(uint64_t pc)
+{
+    struct insn insn = {.row = {.pc = pc, .size = INSN_SIZE_A64, .text = ""}};
+    GByteArray *bytes = g_byte_array_new();
+
+    if (read_memory(pc, bytes, INSN_SIZE_A64)) {
+        memcpy(insn.row.bytes, bytes->data, INSN_SIZE_A64);
+    } else {
+        recorder_fail("QEMU cannot read the instruction that made an access");
+    }
+    g_byte_array_free(bytes, true);
+    return insn_intern(&insn);
+}
+
+/* As mmio_record(); the instruction is `insn`, or if that is NULL the one at `pc`. */
+static bool record_of(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn,
+                      uint64_t pc)
 {
     bool store = qemu_plugin_mem_is_store(info);
     unsigned in_page = PAGE_SIZE - (vaddr & (PAGE_SIZE - 1)); /* bytes up to the page's end */
@@ -138,7 +157,7 @@ bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t v
         return false;
     }
     mmio = (struct mmio){
-        .key = {.insn = insn,
+        .key = {.insn = insn ? insn : insn_at(pc),
                 .vcpu = vcpu_index,
                 .space = SPACE_MMIO,
                 .direction = store ? DIRECTION_WRITE : DIRECTION_READ},
@@ -162,51 +181,83 @@ bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t v
     return true;
 }
 
+bool mmio_record(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn)
+{
+    return record_of(vcpu_index, info, vaddr, insn, 0);
+}
+
+void mmio_any_at(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *pc)
+{
+    record_of(vcpu_index, info, vaddr, NULL, (uintptr_t)pc);
+}
+
+bool mmio_reads_code(void)
+{
+    *(void **)&read_memory = dlsym(RTLD_DEFAULT, "qemu_plugin_read_memory_vaddr");
+    return read_memory;
+}
+
 void mmio_any(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
 {
     mmio_record(vcpu_index, info, vaddr, userdata);
 }
 
-/*
- * An element of a REP string instruction, of which a booting guest executes ten millions. If the element beside it in
- * the same page went to RAM, it goes to RAM as well, unless the mapping may have changed since.
- */
-static void record_element(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, struct insn *insn,
-                           struct ram_run *run)
+static struct ram_seen *seen_by(struct ram_seen *seen, const struct insn *insn)
 {
-    uint64_t accesses = __atomic_load_n(&vcpu_accesses, __ATOMIC_RELAXED);
-    bool is_ram = run->insn == insn && run->accesses == accesses && (vaddr ^ run->vaddr) / PAGE_SIZE == 0 &&
-                  vaddr - run->vaddr + ELEMENT_MAX <= 2 * ELEMENT_MAX &&
-                  (vaddr & (PAGE_SIZE - 1)) <= PAGE_SIZE - ELEMENT_MAX;
+    return &seen[(uintptr_t)insn / sizeof(*insn) % RAM_SEEN_MAX];
+}
 
-    run->vaddr = vaddr;
-    if (is_ram && target.options.mmio == MMIO_FAST) {
-        return;
-    }
+/* An access that reaches into the next page does not count: of most accesses, less is known here than their size. */
+static bool still_ram(const struct ram_seen *seen, const struct insn *insn, uint64_t vaddr, uint64_t changes)
+{
+    return seen->insn == insn && seen->page == vaddr / PAGE_SIZE && seen->changes == changes &&
+           vaddr % PAGE_SIZE <= PAGE_SIZE - ACCESS_MAX;
+}
+
+/* Of an x86 instruction. `seen` is where it is to stand that RAM is there. */
+static __attribute__((noinline)) void look(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr,
+                                           struct insn *insn, struct ram_seen *seen)
+{
+    uint64_t changes = vcpu_changes(vcpus[vcpu_index]);
+    bool passed_over = still_ram(seen, insn, vaddr, changes); /* by mmio=fast */
+
     if (!mmio_record(vcpu_index, info, vaddr, insn)) {
-        run->insn = insn;
-        run->accesses = accesses;
-    } else if (is_ram) { /* mmio=fast would have noticed nothing, and gone on */
+        *seen = (struct ram_seen){insn, vaddr / PAGE_SIZE, changes};
+    } else if (passed_over) { /* mmio=fast would have noticed nothing, and gone on */
         count_fast_miss();
-        run->accesses = __atomic_load_n(&vcpu_accesses, __ATOMIC_RELAXED);
+        seen->changes = vcpu_changes(vcpus[vcpu_index]);
     }
 }
 
-void mmio_rep_load(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn)
+/*
+ * Most accesses that come here, and the elements of REP MOVS and STOS above all, of which a booting guest executes ten
+ * millions, go where the one before went. If an instruction has found RAM in a page, that is RAM as long as no
+ * instruction has changed mappings and nothing has accessed a device, unless the guest relies on a stale TLB.
+ */
+void mmio_load(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn)
 {
-    record_element(vcpu_index, info, vaddr, insn, &vcpus[vcpu_index]->loads);
+    struct vcpu *vcpu = vcpus[vcpu_index];
+    struct ram_seen *seen = seen_by(vcpu->loads, insn);
+
+    if (target.options.mmio != MMIO_FAST || !still_ram(seen, insn, vaddr, vcpu_changes(vcpu))) {
+        look(vcpu_index, info, vaddr, insn, seen);
+    }
 }
 
-void mmio_rep_store(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn)
+void mmio_store(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn)
 {
-    record_element(vcpu_index, info, vaddr, insn, &vcpus[vcpu_index]->stores);
+    struct vcpu *vcpu = vcpus[vcpu_index];
+    struct ram_seen *seen = seen_by(vcpu->stores, insn);
+
+    if (target.options.mmio != MMIO_FAST || !still_ram(seen, insn, vaddr, vcpu_changes(vcpu))) {
+        look(vcpu_index, info, vaddr, insn, seen);
+    }
 }
 
 void mmio_remaps(unsigned int vcpu_index, void *userdata)
 {
     (void)userdata;
-    vcpus[vcpu_index]->loads.insn = NULL;
-    vcpus[vcpu_index]->stores.insn = NULL;
+    vcpus[vcpu_index]->remaps++;
 }
 
 /*

@@ -15,13 +15,18 @@
 
 /* Callbacks; `insn` is a struct insn. */
 void mmio_any(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn);
-/* of the loads and the stores of MOVS and STOS with REP */
-void mmio_rep_load(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn);
-void mmio_rep_store(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn);
+/* the same for x86, where it is known which instructions change mappings */
+void mmio_load(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn);
+void mmio_store(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn);
+/* of an instruction of which the address alone is known, as userdata; where mmio_reads_code() */
+void mmio_any_at(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *pc);
 /* of PUSH, POP and their like in a block of their own */
 void mmio_lone_push(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn);
 /* at a place where mmio=fast has none */
 void mmio_elsewhere(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *insn);
+
+/* Whether this QEMU lets a callback read the guest's code. */
+bool mmio_reads_code(void);
 
 /* The instruction to come may change what is mapped where. */
 void mmio_remaps(unsigned int vcpu_index, void *unused);

@@ -18,8 +18,9 @@ extern qemu_plugin_u64 io_pending;
 /* Before the first callback. */
 void port_io_start(void);
 
-/* IN, OUT; `insn` is a struct insn. Needs registers. */
+/* IN, OUT; `insn` is a struct insn. Need registers. The second one is for a block's last instruction. */
 void port_io_single(unsigned int vcpu_index, void *insn);
+void port_io_last(unsigned int vcpu_index, void *insn);
 
 /* INS, OUTS, and their memory operand. The first needs registers. */
 void port_io_string(unsigned int vcpu_index, void *insn);

@@ -406,6 +406,16 @@ static void push_exit(const struct site_key *key, uint64_t t_ns, uint64_t value)
                     (struct item){.kind = ITEM_EXIT, .t_ns = t_ns, .value = value, .site_id = site->id});
 }
 
+void recorder_prepare(const struct site_key *key, uint64_t t_ns)
+{
+    struct site_key read = *key;
+
+    read.direction = DIRECTION_READ; /* which moves nothing */
+    if (map_watch_access(&read, t_ns, 0) && in_time(t_ns) && recorder_active()) {
+        ask_for_snapshot();
+    }
+}
+
 void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value)
 {
     const struct options *options = &recorder.options;

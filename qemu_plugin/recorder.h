@@ -20,6 +20,12 @@ bool recorder_start(const struct options *options, uint64_t (*now_ns)(void));
 void recorder_access(const struct site_key *key, uint64_t t_ns, uint64_t value);
 
 /*
+ * Do before an access what recorder_access() may have to wait for, if that will be called with a lock held which those
+ * need that it waits for.
+ */
+void recorder_prepare(const struct site_key *key, uint64_t t_ns);
+
+/*
  * Record an event, at the time of the access before it: where events happen the guest's clock cannot always be read
  * (under icount QEMU ends with "Bad icount read"). `kind` is a literal.
  */

@@ -5,6 +5,7 @@
  */
 #include "vcpu.h"
 
+#include "after_block.h"
 #include "recorder.h"
 
 #include <dlfcn.h>
@@ -19,7 +20,13 @@ uint64_t vcpu_accesses;
 const char NO_NAME[] = "";
 
 static int64_t (*clock_get_ns)(int type); /* QEMU's own */
+static int (*gdb_read_register)(void *cpu, GByteArray *buffer, int number);
 static uint64_t started_ns;               /* without it: when time 0 was */
+
+/* Of enum vcpu_register, in 64-bit and in 32-bit targets. */
+static const char *const NAMES[REGISTERS][2] = {
+    {"rax", "eax"}, {"rdx", "edx"}, {"rsp", "esp"}, {"cs", "cs"}, {"eflags", "eflags"}, {"cr0", "cr0"},
+};
 
 const char *clock_init(void)
 {
@@ -56,33 +63,39 @@ void vcpu_init(unsigned int vcpu_index)
     for (guint i = 0; i < registers->len; i++) {
         const qemu_plugin_reg_descriptor *descriptor =
             (const void *)(registers->data + (size_t)i * g_array_get_element_size(registers));
-        const char *name = descriptor->name;
 
-        if (strcmp(name, "rax") == 0 || strcmp(name, "eax") == 0) {
-            vcpu->accumulator = descriptor->handle;
-        } else if (strcmp(name, "rdx") == 0 || strcmp(name, "edx") == 0) {
-            vcpu->dx = descriptor->handle;
-        } else if (strcmp(name, "cr0") == 0) {
-            vcpu->cr0 = descriptor->handle;
-        } else if (strcmp(name, "eflags") == 0) {
-            vcpu->eflags = descriptor->handle;
-        } else if (strcmp(name, "cs") == 0) {
-            vcpu->cs = descriptor->handle;
+        for (unsigned name = 0; name < REGISTERS; name++) {
+            if (strcmp(descriptor->name, NAMES[name][0]) == 0 || strcmp(descriptor->name, NAMES[name][1]) == 0) {
+                vcpu->handles[name] = descriptor->handle;
+                vcpu->numbers[name] = (int)i;
+            }
         }
     }
     g_array_free(registers, true);
-    if (target.is_x86 && (!vcpu->accumulator || !vcpu->dx)) {
+    if (target.is_x86 && (!vcpu->handles[REGISTER_AX] || !vcpu->handles[REGISTER_DX])) {
         recorder_fail("this QEMU shows plugins no EAX and EDX");
     }
     vcpus[vcpu_index] = vcpu;
+    after_block_try(vcpu_index);
 }
 
-uint64_t vcpu_register(struct vcpu *vcpu, struct qemu_plugin_register *handle)
+bool vcpu_read_directly(struct vcpu *vcpu, void *cpu)
+{
+    *(void **)&gdb_read_register = dlsym(RTLD_DEFAULT, "gdb_read_register");
+    vcpu->cpu = gdb_read_register ? cpu : NULL;
+    return vcpu->cpu;
+}
+
+uint64_t vcpu_register(struct vcpu *vcpu, enum vcpu_register name)
 {
     uint64_t value = 0;
 
     g_byte_array_set_size(vcpu->buffer, 0);
-    qemu_plugin_read_register(handle, vcpu->buffer);
+    if (vcpu->cpu) {
+        gdb_read_register(vcpu->cpu, vcpu->buffer, vcpu->numbers[name]);
+    } else {
+        qemu_plugin_read_register(vcpu->handles[name], vcpu->buffer);
+    }
     memcpy(&value, vcpu->buffer->data, vcpu->buffer->len < 8 ? vcpu->buffer->len : 8);
     return value;
 }

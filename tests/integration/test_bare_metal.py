@@ -20,6 +20,10 @@ VGA = ("-device", "VGA")
 NE2000 = ("-device", "ne2k_isa,iobase=0x300")
 
 BOTH_MODES = pytest.mark.parametrize("mmio", ["fast", "full"])
+
+# Where there may be more vCPUs, each block has to look whether a port access has been made, see after_block.h.
+EACH_WAY = pytest.mark.parametrize("devices", [(), ("-smp", "1,maxcpus=2")], ids=["one-vcpu", "room-for-two"])
+
 ALL_MODES = pytest.mark.parametrize(("mmio", "clock"), [("fast", "virtual"), ("full", "virtual"), ("fast", "host")])
 
 
@@ -90,15 +94,21 @@ def test_a_timer_interrupt_within_rep_ins_loses_no_element_and_doubles_none(vmde
         assert after == before._replace(value=before.value + 1)
 
 
+@EACH_WAY
 @BOTH_MODES
-def test_interrupts_leave_the_accumulator_to_in(vmdev: Vmdev, tmp_path: Path, mmio: str) -> None:
-    run_and_check(vmdev, tmp_path, "interrupts.S", mmio=mmio, clock="virtual")
+def test_interrupts_leave_the_accumulator_to_in(
+    vmdev: Vmdev, tmp_path: Path, mmio: str, devices: tuple[str, ...]
+) -> None:
+    run_and_check(vmdev, tmp_path, "interrupts.S", *devices, mmio=mmio, clock="virtual")
 
 
+@EACH_WAY
 @pytest.mark.parametrize("clock", ["virtual", "host"])
-def test_refused_port_accesses_are_not_recorded(vmdev: Vmdev, tmp_path: Path, clock: str) -> None:
+def test_refused_port_accesses_are_not_recorded(
+    vmdev: Vmdev, tmp_path: Path, clock: str, devices: tuple[str, ...]
+) -> None:
     """Intel SDM volume 1, 19.5.2: the I/O permission bitmap. QEMU tells of an access before it is checked."""
-    run_and_check(vmdev, tmp_path, "refused_io.S", mmio="fast", clock=clock)
+    run_and_check(vmdev, tmp_path, "refused_io.S", *devices, mmio="fast", clock=clock)
     events = query(tmp_path / "t.db", "SELECT kind, detail FROM event WHERE kind != 'reset' ORDER BY rowid")
     assert [kind for kind, _ in events] == ["refused-io", "refused-io"]
     assert all("port 0x80 size 1" in str(detail) for _, detail in events)
@@ -125,6 +135,11 @@ def test_each_string_instruction(vmdev: Vmdev, tmp_path: Path, mmio: str) -> Non
 @BOTH_MODES
 def test_a_string_instruction_that_meets_a_device_where_ram_was(vmdev: Vmdev, tmp_path: Path, mmio: str) -> None:
     run_and_check(vmdev, tmp_path, "mmio_strings_remapped.S", *VGA, mmio=mmio, clock="virtual")
+
+
+@BOTH_MODES
+def test_a_jump_through_memory_that_meets_a_device_where_ram_was(vmdev: Vmdev, tmp_path: Path, mmio: str) -> None:
+    run_and_check(vmdev, tmp_path, "mmio_pointers_remapped.S", *VGA, mmio=mmio, clock="virtual")
 
 
 @BOTH_MODES

@@ -22,10 +22,11 @@ pytestmark = pytest.mark.integration
     [
         ("aarch64.S", AARCH64, ("qemu-system-aarch64", "-M", "virt", "-cpu", "max", "-kernel")),
         ("arm.S", ARM, ("qemu-system-arm", "-M", "virt", "-cpu", "cortex-a15", "-kernel")),
+        ("arm.S", ARM, ("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a15", "-kernel")),
         ("riscv64.S", RISCV64, ("qemu-system-riscv64", "-M", "virt", "-bios")),
         ("m68k.S", M68K, ("qemu-system-m68k", "-M", "virt", "-kernel")),
     ],
-    ids=["aarch64", "arm", "riscv64", "m68k"],
+    ids=["aarch64", "arm", "arm-on-aarch64", "riscv64", "m68k"],
 )
 def test_each_shape_of_access(
     vmdev: Vmdev, tmp_path: Path, source: str, target: Target, machine: tuple[str, ...], mmio: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -32,18 +33,6 @@ KINDS = {
     x86.X86_INS_OUTSD: "outs",
 }
 IO_NAMES = {"in", "out", "insb", "insw", "insd", "outsb", "outsw", "outsd"}
-MOVES = frozenset(
-    (
-        x86.X86_INS_MOVSB,
-        x86.X86_INS_MOVSW,
-        x86.X86_INS_MOVSD,
-        x86.X86_INS_MOVSQ,
-        x86.X86_INS_STOSB,
-        x86.X86_INS_STOSW,
-        x86.X86_INS_STOSD,
-        x86.X86_INS_STOSQ,
-    )
-)
 REMAPPERS = {
     "invlpg",
     "invpcid",
@@ -69,7 +58,6 @@ class Io(NamedTuple):
     kind: str
     byte: bool
     port: int | None  # None: DX
-    rep: bool
 
 
 class IoInsn(ctypes.Structure):
@@ -80,7 +68,6 @@ class IoInsn(ctypes.Structure):
         ("byte", ctypes.c_uint8),
         ("imm_port", ctypes.c_uint8),
         ("port", ctypes.c_uint8),
-        ("rep", ctypes.c_uint8),
         ("rex_w", ctypes.c_uint8),
     )
 
@@ -98,6 +85,9 @@ class Decoder:
         self._remaps = library.insn_remaps
         self._remaps.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
         self._remaps.restype = ctypes.c_bool
+        self._is_a64_branch = library.insn_is_a64_branch
+        self._is_a64_branch.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+        self._is_a64_branch.restype = ctypes.c_bool
         self._operand_size = library.io_insn_operand_size
         self._operand_size.argtypes = [ctypes.POINTER(IoInsn), ctypes.c_char_p]
         self._operand_size.restype = ctypes.c_uint
@@ -109,13 +99,16 @@ class Decoder:
             return None
         out = self._out
         kind = ("none", "in", "out", "ins", "outs")[out.kind]
-        return Io(kind, bool(out.byte), out.port if out.imm_port else None, bool(out.rep))
+        return Io(kind, bool(out.byte), out.port if out.imm_port else None)
 
     def memory(self, insn: bytes) -> str:
-        return ("any", "rep", "push", "branch")[self._memory(insn, len(insn))]
+        return ("any", "push", "branch")[self._memory(insn, len(insn))]
 
     def remaps(self, insn: bytes) -> bool:
         return bool(self._remaps(insn, len(insn)))
+
+    def is_a64_branch(self, insn: bytes) -> bool:
+        return bool(self._is_a64_branch(insn, len(insn)))
 
     def operand_size(self, insn: bytes, text: str) -> int:
         out = IoInsn()
@@ -165,17 +158,12 @@ def _judged(bits: int, insn: bytes) -> Io | None:
     ports = [operand.imm & 0xFF for operand in judged.operands if operand.type == x86.X86_OP_IMM]
     if kind in ("in", "out"):
         byte = any(operand.type == x86.X86_OP_REG and operand.reg == x86.X86_REG_AL for operand in judged.operands)
-        return Io(kind, byte, ports[0] if ports else None, rep=False)
-    return Io(kind, judged.id in STRING_BYTE, None, rep=judged.prefix[0] in (x86.X86_PREFIX_REP, x86.X86_PREFIX_REPNE))
+        return Io(kind, byte, ports[0] if ports else None)
+    return Io(kind, judged.id in STRING_BYTE, None)
 
 
 def _has_memory_operand(bits: int, insn: bytes) -> bool:
     return any(operand.type == x86.X86_OP_MEM for operand in _disassemble(bits, insn).operands)
-
-
-def _is_rep_move(bits: int, insn: bytes) -> bool:
-    """Capstone knows no REPNE MOVS; CPUs take it for REP MOVS."""
-    return _disassemble(bits, insn).id in MOVES and not {0xF2, 0xF3}.isdisjoint(insn)
 
 
 def _check(decoder: Decoder, bits: int, code: bytes) -> Io | None:
@@ -190,7 +178,6 @@ def _check(decoder: Decoder, bits: int, code: bytes) -> Io | None:
     memory = decoder.memory(insn)
     if memory in ("push", "branch"):
         assert not _has_memory_operand(bits, insn), f"{bits}-bit {insn.hex(' ')}"
-    assert (memory == "rep") == _is_rep_move(bits, insn), f"{bits}-bit {insn.hex(' ')}"
     if found[1] in REMAPPERS:
         assert decoder.remaps(insn), f"{bits}-bit {insn.hex(' ')}"
     return ours
@@ -446,3 +433,38 @@ def test_what_changes_mappings(decoder: Decoder, text: str) -> None:
 )
 def test_what_leaves_mappings_alone(decoder: Decoder, text: str) -> None:
     assert not decoder.remaps(bytes.fromhex(text))
+
+
+A64 = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
+A64_BRANCH = re.compile(r"b|b\..*|bc\..*|bl|[ct]bn?z|drps|(br|blr)(a[ab]z?)?|e?ret(a[ab])?")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        0x14000001,  # b
+        0x97FFFFFF,  # bl
+        0x54000040,  # b.eq
+        0xB4000040,  # cbz x0
+        0x35000040,  # cbnz w0
+        0x36000040,  # tbz
+        0xB7F80040,  # tbnz
+        0xD61F0000,  # br
+        0xD63F0000,  # blr
+        0xD65F03C0,  # ret
+        0xD69F03E0,  # eret
+        0xD65F0BFF,  # retaa
+    ],
+)
+def test_branches_of_a64(decoder: Decoder, word: int) -> None:
+    assert decoder.is_a64_branch(word.to_bytes(4, "little"))
+    assert not decoder.is_a64_branch(word.to_bytes(4, "little")[:2])
+
+
+@given(top=st.integers(0, 255), rest=st.integers(0, (1 << 24) - 1))
+@settings(max_examples=5_000)
+def test_what_is_taken_for_a_branch_of_a64_is_one(decoder: Decoder, top: int, rest: int) -> None:
+    insn = (top << 24 | rest).to_bytes(4, "little")
+    if decoder.is_a64_branch(insn):
+        for _, _, mnemonic, _ in A64.disasm_lite(insn, 0, 1):  # there may be no such instruction
+            assert A64_BRANCH.fullmatch(mnemonic), f"{insn.hex()} {mnemonic}"

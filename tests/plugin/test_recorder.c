@@ -8,6 +8,7 @@
 #include "recorder.c"
 
 #include "check.h"
+#include "control.h"
 #include "database.h"
 #include "trace_writer.h"
 
@@ -16,8 +17,6 @@
 #include <sys/socket.h>
 
 #define THREADS 4
-
-static int control = -1; /* `vmdev record`'s end of the control socket */
 
 static uint64_t guest_clock_ns;
 
@@ -39,22 +38,9 @@ static struct options options_for(const char *trace)
 static struct options with_control(void)
 {
     struct options options = options_for(TRACE);
-    int ends[2];
 
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    control = ends[0];
-    options.control_fd = ends[1];
+    options.control_fd = open_control();
     return options;
-}
-
-/* All that the recorder has said to `vmdev record` so far. */
-static const char *told(void)
-{
-    static char text[2048];
-    ssize_t n = recv(control, text, sizeof(text) - 1, MSG_DONTWAIT);
-
-    text[n > 0 ? n : 0] = 0;
-    return text;
 }
 
 static void start(const struct options *options)
@@ -231,6 +217,31 @@ static void a_snapshot_is_asked_for_before_the_access_is_recorded(void)
     recorder_finish();
     CHECK_STR(fact("map_requests"), "1");
     CHECK_STR(ask("SELECT * FROM event"), "");
+}
+
+/* The access itself is then recorded under QEMU's lock, which a snapshot needs. */
+static void a_snapshot_can_be_asked_for_beforehand(void)
+{
+    struct options options = with_control();
+    struct insn *insn = insn_at(0xfff0);
+    struct site_key key = {.insn = insn, .region = "", .address = 0xcf8, .size = 4, .direction = DIRECTION_WRITE};
+    pthread_t thread;
+
+    map_watch_start(options.control_fd);
+    start(&options);
+    recorder_access(&key, 1, 0x80000810);
+    key.address = 0xcfc;
+    recorder_access(&key, 2, 0xc001); /* a base address register */
+    recorder_prepare(&key, 3);        /* another one: not yet */
+    key.address = 0x64;
+    CHECK_EQ(pthread_create(&thread, NULL, answer_request, NULL), 0);
+    recorder_prepare(&key, 3);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    recorder_access(&key, 3, 0);
+    CHECK_STR(told(), "");
+    recorder_finish();
+    CHECK_STR(fact("map_requests"), "1");
+    CHECK_STR(ask("SELECT count(*) FROM exit"), "3");
 }
 
 static void a_snapshot_that_nobody_takes_is_noted(void)
@@ -620,6 +631,7 @@ int main(void)
     RUN(what_the_guest_writes_to_the_markers_port_is_a_marker);
     RUN(an_event_with_a_time_comes_after_the_marks_before_it);
     RUN(a_snapshot_is_asked_for_before_the_access_is_recorded);
+    RUN(a_snapshot_can_be_asked_for_beforehand);
     RUN(a_snapshot_that_nobody_takes_is_noted);
     RUN(the_end_writes_counters_and_facts);
     RUN(a_trace_is_readable_while_it_is_recorded);

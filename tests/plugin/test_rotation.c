@@ -7,39 +7,24 @@
 #include "recorder.c"
 
 #include "check.h"
+#include "control.h"
 #include "database.h"
-
-#include <sys/socket.h>
 
 #define PARTS 8
 #define THREADS 4
-
-static int control = -1;
 
 static struct options new_options(void)
 {
     struct options options = {.trace = TRACE};
     char name[32];
-    int ends[2];
 
     remove_trace();
     for (unsigned i = 1; i <= PARTS; i++) {
         snprintf(name, sizeof(name), "trace.%u.db", i);
         unlink(name);
     }
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    control = ends[0];
-    options.control_fd = ends[1];
+    options.control_fd = open_control();
     return options;
-}
-
-static const char *told(void)
-{
-    static char text[2048];
-    ssize_t n = recv(control, text, sizeof(text) - 1, MSG_DONTWAIT);
-
-    text[n > 0 ? n : 0] = 0;
-    return text;
 }
 
 /* The answer of file `part`. */

@@ -1,17 +1,7 @@
 # ARM of 32 bits with its MMU off: multiple registers, doublewords, exclusives, SWP's heirs, and SETEND's big-endian data.
-#
-# The PL011's ILPR, IBRD, FBRD and LCR_H at 20h can be read back.
-.include "rows.inc"
+.include "pl011.inc"
 .syntax unified
 .arm
-.set UART, 0x09000000
-
-.macro uart_read offset, size, value, at=
-    mmio_read UART + \offset, \size, \value, pl011, \at
-.endm
-.macro uart_write offset, size, value, at=
-    mmio_write UART + \offset, \size, \value, pl011, \at
-.endm
 
 .globl start
 start:
@@ -57,6 +47,11 @@ start:
     ldrne r8, [r12]             @ not executed: no row
     uart_read 0x24, 4, 0x2a
     ldreq r8, [r12]
+    cmp r9, #1                  @ with these conditions, words that are branches of AArch64
+    uart_read 0x24, 4, 0x2a
+    ldrne r8, [r12]
+    uart_write 0x24, 4, 0x2a
+    strls r2, [r12]
     setend be                   @ the row has the device's value
     uart_read 0x24, 4, 0x2a
     ldr r8, [r12]

@@ -1,9 +1,5 @@
-# A firmware of 64 KiB that makes one access, and runs in a circle for ever.
-.include "rows.inc"
-.text
-.org 0xfff0
-.code16
-.set STILL_AT_THE_TOP, 0xfffffff2   # the first far jump would bring F0000h
+# Makes one access, and runs in a circle for ever.
+.include "reset_vector.inc"
 .globl start
 start:
     mov $0x10, %al
@@ -11,5 +7,4 @@ start:
     out %al, $0x80
 circle:
     jmp circle
-.org 0xffff
-    .byte 0
+    end_of_rom

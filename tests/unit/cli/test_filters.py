@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from vmdev.cli.filters import AddressType, Filters, TimeType
+from vmdev.cli.filters import AddressType, Filters
 from vmdev.replay.errors import RecordError
 from vmdev.replay.guest import Region
 from vmdev.replay.selection import AddressRange
@@ -61,12 +61,6 @@ def test_what_is_no_range_is_refused(text: str, message: str) -> None:
         AddressType().convert(text, None, None)
 
 
-def test_times_are_in_ns() -> None:
-    assert TimeType().convert("1.5ms", None, None) == 1_500_000
-    with pytest.raises(click.BadParameter, match=r"a time like 1\.5s"):
-        TimeType().convert("soon", None, None)
-
-
 def addresses(*ranges: AddressRange, target: str = "x86_64", mmio: str = "fast") -> list[str]:
     return list(map(str, Filters(ranges).for_target(target, mmio, None).addresses))
 
@@ -97,10 +91,10 @@ def test_ranges_that_the_guest_cannot_have_are_refused(
 
 def test_a_window_ends_after_it_begins() -> None:
     filters = Filters(from_ns=2_000_000_000)
-    assert filters.for_target("x86_64", "fast", 2.1).from_ns == 2_000_000_000
+    assert filters.for_target("x86_64", "fast", 2_000_000_001).from_ns == 2_000_000_000
     assert filters.for_target("x86_64", "fast", None).from_ns == 2_000_000_000
     with pytest.raises(RecordError, match="--from 2s is not before the recording's end, --duration 2s"):
-        filters.for_target("x86_64", "fast", 2.0)
+        filters.for_target("x86_64", "fast", 2_000_000_000)
 
 
 def test_devices_are_known_by_the_names_of_regions() -> None:

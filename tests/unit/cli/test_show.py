@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from vmdev.cli.ranges import parse_integer, parse_time
+from vmdev.cli.ranges import parse_integer
 
 Run = Callable[..., Result]
 
@@ -129,13 +129,6 @@ def test_wrong_options_are_usage_errors(run: Run, trace: Path, option: str, valu
     result = run("show", trace, f"{option}={value}")
     assert result.exit_code == 2
     assert message in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "ns"), [("0", 0), ("7ns", 7), ("1.5us", 1500), ("2ms", 2_000_000), ("0.000000001s", 1), ("3s", 3 * 10**9)]
-)
-def test_times(text: str, ns: int) -> None:
-    assert parse_time(text) == ns
 
 
 @pytest.mark.parametrize(("text", "number"), [("10", 10), ("0x3F8", 0x3F8), ("0b11", 3)])

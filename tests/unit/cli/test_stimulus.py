@@ -16,31 +16,8 @@ from vmdev.cli.stimulus import (
     SerialInput,
     SerialInputType,
     Stimulus,
-    parse_time,
 )
 from vmdev.replay.errors import RecordError
-
-
-@pytest.mark.parametrize(
-    ("text", "t_ns"),
-    [
-        ("0", 0),
-        ("1.5", 1_500_000_000),
-        ("1.5s", 1_500_000_000),
-        ("500 ms", 500_000_000),
-        ("17us", 17_000),
-        ("9007199254740993ns", 9007199254740993),  # 2**53 + 1: no float
-        ("2min", 120_000_000_000),
-        ("9223372036854775807ns", 2**63 - 1),
-    ],
-)
-def test_times_are_exact(text: str, t_ns: int) -> None:
-    assert parse_time(text) == t_ns
-
-
-@pytest.mark.parametrize("text", ["", "s", "-1s", "1 h", "1e3", "1.s", " 1s", "9223372036854775808ns", "\u0661s"])
-def test_what_is_no_time_is_refused(text: str) -> None:
-    assert parse_time(text) is None
 
 
 def test_a_mark_is_a_text_and_a_time() -> None:
