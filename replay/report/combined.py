@@ -12,10 +12,8 @@ from ..printable import printable
 from ..verdict import Tally, Verdict
 from .json import VERSION, as_dict
 from .json import _tally as tally_as_dict
-from .text import _number as number
-from .text import _percent as percent
-from .text import _table as table
 from .text import render as render_one
+from .wording import number, percent, table
 
 COLUMNS: Final = ("trace", "exits", "checked", "roots", "consequences", "unmodelled", "unclaimed", "agreement", "")
 

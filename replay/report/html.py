@@ -16,15 +16,9 @@ from typing import Final
 from ..activity import NOBODY, Activity, DeviceUse, RegisterUse
 from ..disassembly import disassemble
 from ..printable import printable
-from ..verdict import Access, DeviceVerdict, Divergence, Verdict
-from .text import _COLUMNS as COLUMNS
-from .text import _bits as bits
-from .text import _internal as internal
-from .text import _number as number
-from .text import _percent as percent
-from .text import _place as place
-from .text import _value as value
-from .text import sentence
+from ..verdict import Access, DeviceVerdict, Divergence, FieldPair, Instruction, Verdict
+from .text import folded, sentence, why
+from .wording import COLUMNS, bits, internal, number, percent, place_of, value
 
 USUAL_DIVERGENCES: Final = 200
 """Divergences that are shown unless the caller asks for another number."""
@@ -60,7 +54,8 @@ def render(verdict: Verdict, activity: Activity, limit: int | None = None) -> st
         devices=_devices(verdict),
         timeline=_timeline(activity, shown),
         divergences="\n".join(_divergence(one, index, verdict) for index, one in enumerate(shown)) or "<p>None.</p>",
-        hidden=_hidden(verdict, len(shown)),
+        folds=_folds(verdict),
+        excused=_excused(verdict),
         heat="\n".join(_heat(device) for device in _in_order(verdict, activity) if device.registers),
         inputs=_inputs(verdict),
         unclaimed=_unclaimed(verdict),
@@ -180,15 +175,18 @@ def _divergence(one: Divergence, index: int, verdict: Verdict) -> str:
     parts.append(f"<p>{_text(where)}</p>")
     if one.cause != "fault" and one.hw is not None and one.model is not None:
         parts.append(_values(one, one.hw, one.model, one.size or 0))
+    if one.kind == "root" and one.cause != "fault":
+        evidence = f", {one.explanation}" if one.explanation else ""
+        parts.append(f"<p>class: <b>{_text(one.cause_class)}</b>{_text(evidence)}</p>")
     if one.detail:
         parts.append(f"<pre>{_lines(one.detail)}</pre>")
     if one.instruction is not None:
-        insn = one.instruction
-        text = disassemble(insn.code, insn.pc, verdict.trace.target, insn.size, insn.text) or "unknown"
-        parts.append(f"<p>instruction at {insn.pc:#x}: <code>{_text(text)}</code></p>")
+        parts.append(f"<p>instruction at <code>{_code(one.instruction, verdict.trace.target)}</code></p>")
     if one.context:
         parts.append(
-            "<details open><summary>the accesses to it before</summary>" + _context(one.context) + "</details>"
+            "<details open><summary>the accesses to it before</summary>"
+            + _context(one.context, verdict.trace.target)
+            + "</details>"
         )
     if one.state:
         parts.append("<details><summary>state of the model after it</summary>" + _state(one.state) + "</details>")
@@ -201,16 +199,17 @@ def _lines(text: str) -> str:
 
 
 def _values(one: Divergence, hw: int, model: int, size: int) -> str:
-    rows = [
-        ("value", value(hw, size), value(model, size)),
-        *((field.name, field.hw, field.model) for field in one.fields),
+    """Both answers, and their fields: all of them for a root, where those that differ stand out."""
+    rows = [["value", value(hw, size), value(model, size)]]
+    pairs = one.side_by_side or [FieldPair(field.name, field.hw, field.model, True) for field in one.fields]
+    rows += [
+        [f"<b>{_text(pair.name)}</b>" if pair.differs else _text(pair.name), _text(pair.hw), _text(pair.model)]
+        for pair in pairs
     ]
-    cells = [[_text(cell) for cell in row] for row in rows]
-    differing = f"differing bits {bits(hw ^ model)}"
-    return f"{_table(['', 'hw', 'model'], cells)}\n<p>{differing}</p>"
+    return f"{_table(['', 'hw', 'model'], rows)}\n<p>differing bits {bits(hw ^ model)}</p>"
 
 
-def _context(context: Sequence[Access]) -> str:
+def _context(context: Sequence[Access], target: str) -> str:
     rows = [
         [
             f"{access.seq:,}",
@@ -218,22 +217,61 @@ def _context(context: Sequence[Access]) -> str:
             "read" if access.direction == "r" else "write",
             _text(access.register or f"offset {access.offset:#x}"),
             value(access.value, access.size),
+            _text(access.decoded),
+            _code(access.instruction, target),
         ]
         for access in context
     ]
-    return _table(["exit", "time", "", "register", "value"], rows)
+    return _table(["exit", "time", "", "register", "value", "fields", "instruction"], rows)
+
+
+def _code(instruction: Instruction | None, target: str) -> str:
+    if instruction is None:
+        return ""
+    text = disassemble(instruction.code, instruction.pc, target, instruction.size, instruction.text) or "unknown"
+    return f"{instruction.pc:#x} {_text(text)}"
 
 
 def _state(state: Mapping[str, int]) -> str:
     return _table(["", "value"], [[_text(name), internal(name, held)] for name, held in state.items()])
 
 
-def _hidden(verdict: Verdict, shown: int) -> str:
-    """What was counted, but is not on the page."""
-    rest = verdict.totals.roots + verdict.totals.consequences - shown
-    return (
-        f"<p>{number(rest, 'divergence')} more {'is' if rest == 1 else 'are'} not shown here.</p>" if rest > 0 else ""
-    )
+def _folds(verdict: Verdict) -> str:
+    """All consequences, equal ones in one row."""
+    rows = [
+        [
+            _text(f"{fold.device}.{folded(fold)}" if fold.register else fold.device),
+            f"{fold.bits:#x}" if fold.cause == "value" else "failed",
+            f"{fold.count:,}",
+            f"{fold.first_seq:,}",
+            f"{fold.last_seq:,}",
+            f"{fold.root_seq:,}",
+        ]
+        for fold in sorted(verdict.folds, key=lambda fold: -fold.count)
+    ]
+    titles = ["consequence", "bits", "times", "first exit", "last exit", "may follow from exit"]
+    return _table(titles, rows, numbers_from=2) if rows else ""
+
+
+def _excused(verdict: Verdict) -> str:
+    """What contracts and the ledger of known divergences covered."""
+    contracts = [
+        [_text(f"{use.device}.{use.register}"), _text(use.rule), f"{use.reads:,}", f"{use.bits:,}", _text(use.reason)]
+        for use in verdict.contracts
+        if use.reads
+    ]
+    known = [
+        [
+            _text(f"{use.device}.{use.register}"),
+            "known divergence, stale" if use.stale else "known divergence",
+            f"{use.reads:,}",
+            "any" if use.bits is None else f"{use.bits:#x}",
+            _text(why(use)),
+        ]
+        for use in verdict.known
+    ]
+    rows = [*contracts, *known]
+    return _table(["register", "rule", "reads", "bits", "reason"], rows) if rows else "<p>Nothing.</p>"
 
 
 # Registers
@@ -270,5 +308,5 @@ def _taught(device: DeviceVerdict, kind: str) -> Mapping[str, int]:
 
 
 def _unclaimed(verdict: Verdict) -> str:
-    rows = [[_text(place(one)), f"{one.reads:,}", f"{one.writes:,}"] for one in verdict.unclaimed]
+    rows = [[_text(place_of(one)), f"{one.reads:,}", f"{one.writes:,}"] for one in verdict.unclaimed]
     return _table(["place", "reads", "writes"], rows, numbers_from=1) if rows else "<p>Nothing.</p>"

@@ -13,8 +13,8 @@ from xml.etree import ElementTree as Xml
 from ..printable import printable
 from ..verdict import DeviceVerdict, Verdict
 from .combined import Outcome
-from .text import _root as root_text
-from .text import sentence
+from .text import root_lines, sentence
+from .wording import number
 
 COUNTS: Final = (
     "exits", "reads", "writes", "matched", "masked", "learned", "assumed", "diverged", "roots", "consequences",
@@ -38,6 +38,11 @@ def _suite(verdict: Verdict) -> Xml.Element:
     name = printable(verdict.trace.name or verdict.trace.machine)
     suite = Xml.Element("testsuite", name=name)
     cases = [_case(name, device, verdict) for device in verdict.devices]
+    if verdict.stale:
+        entries = ", ".join(f"{use.device}.{use.register}" for use in verdict.stale)
+        cases.append(_failed(name, "known divergences", "stale", f"nothing diverges any more in {entries}"))
+    if verdict.unanswered:
+        cases.append(_failed(name, "strict", "unanswered", f"{number(verdict.unanswered, 'read')} unanswered"))
     suite.set("tests", str(len(cases)))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(sum(case.find(tag) is not None for case in cases)))
@@ -66,6 +71,12 @@ def _trouble(name: str, trouble: str) -> Xml.Element:
     return suite
 
 
+def _failed(suite: str, name: str, kind: str, message: str) -> Xml.Element:
+    case = Xml.Element("testcase", classname=suite, name=name, time="0")
+    Xml.SubElement(case, "failure", type=kind, message=printable(message))
+    return case
+
+
 def _case(suite: str, device: DeviceVerdict, verdict: Verdict) -> Xml.Element:
     case = Xml.Element("testcase", classname=suite, name=printable(device.name), time="0")
     properties = Xml.SubElement(case, "properties")
@@ -79,7 +90,8 @@ def _case(suite: str, device: DeviceVerdict, verdict: Verdict) -> Xml.Element:
         first = roots[0]
         place = f"{first.device}.{first.register}" if first.register else first.device
         message = f"{len(roots)} root divergence{'s'[: len(roots) > 1]}, the first in {place} at exit {first.seq:,}"
-        kind = "error" if all(root.cause == "fault" for root in roots) else "failure"
-        body = Xml.SubElement(case, kind, type=first.cause, message=printable(message))
-        body.text = "\n".join(printable(line) for line in root_text(first, verdict))
+        is_fault = all(root.cause == "fault" for root in roots)
+        what = first.cause if is_fault else first.cause_class
+        body = Xml.SubElement(case, "error" if is_fault else "failure", type=what, message=printable(message))
+        body.text = "\n".join(printable(line) for line in root_lines(first, verdict))
     return case

@@ -7,10 +7,14 @@ from typing import Final
 from vmdev.replay.activity import NOBODY, Activity, DeviceUse, RegisterUse
 from vmdev.replay.verdict import (
     Access,
+    ContractUse,
     DeviceVerdict,
     Divergence,
     FieldDifference,
+    FieldPair,
+    Fold,
     Instruction,
+    KnownUse,
     Tally,
     TraceSummary,
     Unclaimed,
@@ -37,6 +41,11 @@ def verdict() -> Verdict:
         divergences=list(_divergences()),
         unclaimed=[nobody, Unclaimed("pio", "", 0x2E9, 0x2E9, 0, 0)],
     )
+    result.folds.append(Fold(40, "rtc", "Register A", ("UIP",), "value", 44, 1_600_000_000, 88, 1_690_000_000, 4, 0x82))
+    result.contracts.append(ContractUse("com1", "LSR", "mask", 0x60, HOSTILE, 2, 3))
+    result.known.append(
+        KnownUse("pit", "Counter 2", None, "not yet", "https://example.org/1", 0, None, None, stale=True)
+    )
     for device in result.devices:
         result.totals.add(device.tally)
     result.totals.add(Tally(40, 30, 10, unclaimed_reads=30, unclaimed_writes=10))
@@ -51,10 +60,14 @@ def _divergences() -> tuple[Divergence, ...]:
         Divergence(
             seq=40, t_ns=1_500_000_000, device="rtc", kind="root", cause="value", register="Register A", hw=0xA6,
             model=0x24, fields=(FieldDifference("UIP", "1", "0"), FieldDifference("RS", "0b0110", "0b0100")),
+            cause_class="time", explanation="off by 3 ticks",
+            side_by_side=(
+                FieldPair("UIP", "1", "0", True), FieldPair("DV", "2", "2", False), FieldPair("RS", "6", "4", True),
+            ),
             state={"index": 0x0A, "update_ns": 1_000_000},
             context=(
                 Access(38, 1_400_000_000, "w", "Index", 0, 0x70, 1, 0x0A),
-                Access(39, 1_400_000_100, "r", None, 1, 0x71, 1, 0x26),
+                Access(39, 1_400_000_100, "r", None, 1, 0x71, 1, 0x26, "DV=2, RS=6", instruction),
             ),
             **read,
         ),
