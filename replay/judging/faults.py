@@ -10,7 +10,10 @@ from typing import Final
 Place = tuple[str, str, int]
 """What makes two faults the same: the exception's type, and the file and line that raised it."""
 
-_CALLERS: Final = frozenset(str(Path(__file__).with_name(name)) for name in ("replayer.py", "judge.py", "context.py"))
+_CALLERS: Final = frozenset(
+    str(Path(__file__).parents[1] / name)
+    for name in ("replayer.py", "routes.py", "judging/judge.py", "judging/context.py")
+)
 """Files whose frames say nothing about a model's fault."""
 
 

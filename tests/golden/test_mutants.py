@@ -84,7 +84,7 @@ _WRITE_LCR = uart16550.Uart16550._write_lcr
 _CLEAR_SETTINGS = i8259_chip.Chip.clear_settings
 _READ_61 = port61.Port61.read
 
-RTC, UART, COUNTER = mc146818.Mc146818, uart16550.Uart16550, i8254._Counter
+RTC, UART, COUNTER, CHIP = mc146818.Mc146818, uart16550.Uart16550, i8254._Counter, i8259_chip.Chip
 
 BY_HAND: list[tuple[str, str, str, tuple[str, ...], Patch]] = [
     ("linux-pc", "pit", "mode is ignored", ("Counter 2",), (COUNTER, "program", _program_without_mode)),

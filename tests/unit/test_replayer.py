@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmdev.replay import clock as clock_module
-from vmdev.replay import judge as judge_module
 from vmdev.replay import replayer as replayer_module
 from vmdev.replay.bus import PioAddress, PioRange
 from vmdev.replay.clock import Clock
 from vmdev.replay.contracts import Contract
 from vmdev.replay.device import UNMODELLED, Device, Unknown
 from vmdev.replay.errors import ContractError, NothingComparedError, TraceCorruptError, UnknownMachineError
+from vmdev.replay.judging import judge as judge_module
 from vmdev.replay.judging.context import CONTEXT_LENGTH
 from vmdev.replay.judging.ledger import Known
 from vmdev.replay.machines.board import Board
