@@ -12,7 +12,11 @@ from vmdev.replay.trace.writer import TraceWriter
 POST_PORT, TIMER_PORT = 0x80, 0x608
 STEP_NS = 250
 
-_PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+# Not getrusage's figure, which a process inherits from the one that started it.
+_PEAK = """
+with open("/proc/self/status") as status:
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM:")))
+"""
 
 _REPLAY = f"""
 import sys
