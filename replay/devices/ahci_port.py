@@ -198,7 +198,11 @@ class AhciPort:
         """IS shows that this port does, or does not, ask for an interrupt."""
         if pending:
             ends = (IS_DHRS if self.plain else 0) | (IS_SDBS if self.queued else 0)
-            return bool(ends & self.enabled) and self.assume_is(self.interrupts | ends)
+            if not ends & self.enabled or not self.assume_is(self.interrupts | ends):
+                return False
+            if ends & ends - 1:  # either would do
+                self._guessed |= ends
+            return True
         return self.assume_is(self.interrupts & ~(self._guessed & self.enabled)) and not self.asks()
 
     def assume_ci(self, hw: int) -> bool:
