@@ -131,13 +131,14 @@ class AhciPort:
         self.serr &= ~value
 
     def write_sact(self, value: int) -> None:
-        """PxSACT (3.3.13): 1s set."""
-        self.queued &= ~value | self.sact
+        """PxSACT (3.3.13): 1s set. As in `write_ci`."""
+        self.plain &= ~value
+        self.queued &= ~value
         self.sact |= value
 
     def write_ci(self, value: int) -> None:
-        """PxCI (3.3.14). A slot that is used again was free: its last command has ended."""
-        self.plain &= ~value | self.ci
+        """PxCI (3.3.14). A slot that is used again was free: its last command has ended, whatever it seemed."""
+        self.plain &= ~value
         self.ci |= value
         self._execute(self.ci)
 
