@@ -727,9 +727,7 @@ def test_time_may_jump_to_a_timer_before_a_reset_if_it_is_counted_in_instruction
             seen.append(f"reset {self.clock.now_ns}")
 
     board = Board("toy", step_ns)
-    device = board.add(
-        "a", Noisy(board.clock, lambda self: seen.append(f"timer {self.clock.now_ns}")), pio=[(BASE, 8)]
-    )
+    device = board.add("a", Noisy(board.clock, lambda self: seen.append(f"timer {self.clock.now_ns}")), pio=[(BASE, 8)])
     device.timer.arm(deadline_ns)
     script.read(BASE, 0, t_ns=1000)
     script.reset()
