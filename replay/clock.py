@@ -86,6 +86,11 @@ class Clock:
         self._access_ns = now_ns
 
     @property
+    def counts_instructions(self) -> bool:
+        """Whether time is counted in instructions, so that it stands still while the processors do."""
+        return self._step_ns > 0
+
+    @property
     def lateness_ns(self) -> int:
         """While a timer fires: how long after its deadline, in ns.
 

@@ -328,9 +328,17 @@ class Replayer:
         self._fires_timers = False
 
     def _reset(self, t_ns: int, seq: int) -> None:
+        """Reset the machine.
+
+        The trace has the time of the access before it. Until QEMU resets the machine, all processors are halted, so
+        that time counted in instructions may jump to the next timer; firmware comes to its first access soon after.
+        """
+        clock = self._board.clock
         self._is_playing = True
         self._step += 1
-        self._advance(max(t_ns, self._board.clock.now_ns), seq)
+        self._advance(max(t_ns, clock.now_ns), seq)
+        if clock.counts_instructions and clock.deadline_ns <= self._next_ns:
+            self._advance(clock.deadline_ns, seq, self._next_ns)
         for watched in (*self._watched.values(), *self._loose.values()):
             watched.heal()
 

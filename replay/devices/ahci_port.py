@@ -131,13 +131,14 @@ class AhciPort:
         self.serr &= ~value
 
     def write_sact(self, value: int) -> None:
-        """PxSACT (3.3.13): 1s set."""
-        self.queued &= ~value | self.sact
+        """PxSACT (3.3.13): 1s set. As in `write_ci`."""
+        self.plain &= ~value
+        self.queued &= ~value
         self.sact |= value
 
     def write_ci(self, value: int) -> None:
-        """PxCI (3.3.14). A slot that is used again was free: its last command has ended."""
-        self.plain &= ~value | self.ci
+        """PxCI (3.3.14). A slot that is used again was free: its last command has ended, whatever it seemed."""
+        self.plain &= ~value
         self.ci |= value
         self._execute(self.ci)
 
@@ -198,7 +199,11 @@ class AhciPort:
         """IS shows that this port does, or does not, ask for an interrupt."""
         if pending:
             ends = (IS_DHRS if self.plain else 0) | (IS_SDBS if self.queued else 0)
-            return bool(ends & self.enabled) and self.assume_is(self.interrupts | ends)
+            if not ends & self.enabled or not self.assume_is(self.interrupts | ends):
+                return False
+            if ends & ends - 1:  # either would do
+                self._guessed |= ends
+            return True
         return self.assume_is(self.interrupts & ~(self._guessed & self.enabled)) and not self.asks()
 
     def assume_ci(self, hw: int) -> bool:

@@ -25,6 +25,9 @@ A recording that does not know its time of day (`base` None) teaches it: the fir
 and moves the clock to agree; all later ones are computed and compared. The day of the week follows from the date: it is
 learned anew until day, month, year and century are known. Updates are taken to come at whole seconds of the virtual
 clock. It is taken to be noon at clock 0 until hours, minutes and seconds are known, so an AF before that is a guess.
+
+A recording whose time of day runs on a clock of its own (QEMU's ``-rtc clock=host``, and no ``clock``) tells only by
+what is read how that clock gets on: what the virtual clock does not explain is assumed, and moves the clock to agree.
 """
 
 from __future__ import annotations
@@ -37,80 +40,32 @@ from ..clock import NANOSECONDS_PER_SECOND as SECOND_NS
 from ..clock import Clock, ticks
 from ..device import Device, Unknown
 from ..irq import Line
-from ..registers import Field, Nature, Register, RegisterMap, bit
-
-CELLS: Final = 0x80
-BANKS: Final = tuple(f"index {index:#04x}" for index in range(CELLS))
-"""One bank per index: what offset 1 shows."""
-
-DV_VALUES: Final = {0: "4.194304 MHz", 1: "1.048576 MHz", 2: "32.768 kHz", 6: "divider reset", 7: "divider reset"}
-RS_VALUES: Final = {0: "none", 1: "256 Hz", 2: "128 Hz"} | {rate: f"{0x10000 >> rate} Hz" for rate in range(3, 16)}
-
-CMOS_TITLES: Final = {
-    0x0E: "Diagnostic status", 0x0F: "Shutdown status", 0x10: "Floppy drive types", 0x12: "Hard disk types",
-    0x14: "Equipment", 0x15: "Base memory in KiB, low", 0x16: "Base memory in KiB, high",
-    0x17: "Extended memory in KiB, low", 0x18: "Extended memory in KiB, high",
-    0x30: "Extended memory in KiB, low (copy)", 0x31: "Extended memory in KiB, high (copy)",
-    0x34: "Memory above 16 MiB in 64 KiB, low", 0x35: "Memory above 16 MiB in 64 KiB, high",
-    0x38: "Boot order, third; floppy signature check", 0x3D: "Boot order, first and second",
-    0x5B: "Memory above 4 GiB in 64 KiB, low", 0x5C: "Memory above 4 GiB in 64 KiB, middle",
-    0x5D: "Memory above 4 GiB in 64 KiB, high", 0x5F: "Number of processors - 1",
-}  # fmt: skip
-
-SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM = range(6)
-DAY_OF_WEEK, DATE_OF_MONTH, MONTH, YEAR, REGISTER_A, REGISTER_B, REGISTER_C, REGISTER_D = range(6, 14)
-SHUTDOWN_STATUS: Final = 0x0F
-CENTURY, CENTURY_PS2 = 0x32, 0x37
-
-TIME_CELLS: Final = (SECONDS, MINUTES, HOURS, DAY_OF_WEEK, DATE_OF_MONTH, MONTH, YEAR, CENTURY)
-ALARM_CELLS: Final = (SECONDS_ALARM, MINUTES_ALARM, HOURS_ALARM)
-DATE_CELLS: Final = frozenset((DATE_OF_MONTH, MONTH, YEAR, CENTURY))
-RAM_CELLS: Final = tuple(index for index in range(0x0E, CELLS) if index not in (CENTURY, CENTURY_PS2))
-
-
-def _cell(index: int, name: str, title: str, source: str, *fields: Field, part: str = "") -> Register:
-    nature: Nature | None = "time" if index in TIME_CELLS else "configuration" if index in RAM_CELLS else None
-    return Register(name, title, 1, "rw", fields, BANKS[index], source=source, nature=nature, part=part)
-
-
-_TIME, _REGISTERS = "Time, Calendar, and Alarm Locations", "Registers"
-_HOURS: Final = (bit("PM", 7), Field("Hour", 6, 0))
-
-REGISTERS: Final = RegisterMap(
-    Register("Index", "Cell that offset 1 shows", 0, "w", (bit("NMI disable", 7), Field("Index", 6, 0)), source="PC"),
-    Register("Index read-back", "Port 0x70 as read", 0, "r", reset=0xFF, source="QEMU"),
-    _cell(SECONDS, "Seconds", "Seconds, 0-59", _TIME),
-    _cell(SECONDS_ALARM, "Seconds Alarm", "Second of the alarm; 0xC0-0xFF: every", _TIME),
-    _cell(MINUTES, "Minutes", "Minutes, 0-59", _TIME),
-    _cell(MINUTES_ALARM, "Minutes Alarm", "Minute of the alarm; 0xC0-0xFF: every", _TIME),
-    _cell(HOURS, "Hours", "Hours, 0-23 or 1-12 with PM", _TIME, *_HOURS),
-    _cell(HOURS_ALARM, "Hours Alarm", "Hour of the alarm; 0xC0-0xFF: every", _TIME, *_HOURS),
-    _cell(DAY_OF_WEEK, "Day of the Week", "Day of the week, 1-7, Sunday is 1", _TIME),
-    _cell(DATE_OF_MONTH, "Date of the Month", "Day of the month, 1-31", _TIME),
-    _cell(MONTH, "Month", "Month, 1-12", _TIME),
-    _cell(YEAR, "Year", "Year of the century, 0-99", _TIME),
-    _cell(
-        REGISTER_A, "Register A", "Update in progress, divider, rate", _REGISTERS,
-        bit("UIP", 7, nature="time"), Field("DV", 6, 4, DV_VALUES), Field("RS", 3, 0, RS_VALUES),
-    ),
-    _cell(
-        REGISTER_B, "Register B", "Set, interrupt enables, formats", _REGISTERS,
-        bit("SET", 7), bit("PIE", 6), bit("AIE", 5), bit("UIE", 4), bit("SQWE", 3),
-        bit("DM", 2, {0: "BCD", 1: "binary"}), bit("24/12", 1, {0: "12 hours", 1: "24 hours"}), bit("DSE", 0),
-    ),
-    Register(
-        "Register C", "Interrupt flags, cleared by reading", 1, "r",
-        (bit("IRQF", 7), bit("PF", 6), bit("AF", 5), bit("UF", 4)), BANKS[REGISTER_C], 0x00, source=_REGISTERS,
-        nature="interrupt",
-    ),
-    Register("Register D", "Valid RAM and time", 1, "r", (bit("VRT", 7),), BANKS[REGISTER_D], 0x80, source=_REGISTERS),
-    _cell(CENTURY, "Century", "Century, 0-99", "PC"),
-    *(
-        _cell(i, f"CMOS {i:#04x}", CMOS_TITLES.get(i, "CMOS RAM"), "Static CMOS RAM", part=f"cell {i:#04x}")
-        for i in RAM_CELLS
-    ),
-    banks=BANKS,
-)  # fmt: skip
+from .mc146818_registers import (
+    ALARM_CELLS,
+    BANKS,
+    CELLS,
+    CENTURY,
+    CENTURY_PS2,
+    DATE_CELLS,
+    DATE_OF_MONTH,
+    DAY_OF_WEEK,
+    HOURS,
+    HOURS_ALARM,
+    MINUTES,
+    MINUTES_ALARM,
+    MONTH,
+    RAM_CELLS,
+    REGISTER_A,
+    REGISTER_B,
+    REGISTER_C,
+    REGISTER_D,
+    REGISTERS,
+    SECONDS,
+    SECONDS_ALARM,
+    SHUTDOWN_STATUS,
+    TIME_CELLS,
+    YEAR,
+)
 
 INDEX_MASK, INDEX_READ, UNLEARNED = 0x7F, 0xFF, -1
 A_UIP, A_DV, A_DV_RESET, A_DV_32768_HZ, A_RS = 0x80, 0x70, 0x60, 0x20, 0x0F
@@ -120,6 +75,8 @@ C_SOURCES: Final = C_PF | C_AF | C_UF  # in the bit positions of PIE, AIE, UIE
 HOURS_PM, DONT_CARE, RESUME_STATUS = 0x80, 0xC0, 0xFE
 POWER_ON_A, POWER_ON_B, POWER_ON_D = 0x26, B_24_12, 0x80  # as QEMU starts
 
+TIME_LIMITS: Final = {SECONDS: 60, MINUTES: 60, HOURS: 24, DATE_OF_MONTH: 32, MONTH: 13, YEAR: 100, CENTURY: 100}
+"""What the time cells stay below."""
 TIME_BASE_HZ: Final = 32768
 UIP_NS: Final = 8 * SECOND_NS // TIME_BASE_HZ
 """How long before an update UIP is set: 244 us, table 6."""
@@ -142,15 +99,17 @@ class Mc146818(Device):
         irq8: the IRQ output; level equals IRQF.
         base: the time of day at clock 0 (`-rtc base=`), in UTC if it names no zone; fractions of a second are dropped.
             None: not known, to be learned.
+        independent: the time of day and its flags do not follow `clock`.
     """
 
     title = "Real-time clock and CMOS RAM"
     registers = REGISTERS
     kept_by_reset = ("Register [AB]", "index", "base_s", "*_ns", "periodic_tick")
 
-    def __init__(self, clock: Clock, irq8: Line, base: datetime | None) -> None:
+    def __init__(self, clock: Clock, irq8: Line, base: datetime | None, *, independent: bool = False) -> None:
         self._clock = clock
         self._irq8 = irq8
+        self._independent = independent
         self._index = 0
         self._cells = [0] * REGISTER_A + [POWER_ON_A, POWER_ON_B, 0, POWER_ON_D] + [UNLEARNED] * (CELLS - RAM_CELLS[0])
         self._untaught = set(TIME_CELLS if base is None else ())
@@ -188,6 +147,23 @@ class Mc146818(Device):
         else:
             index = value & INDEX_MASK
             self._index = CENTURY if index == CENTURY_PS2 else index
+
+    def assume(self, offset: int, size: int, hw: int, model: int) -> bool:
+        """See `Device.assume`: how a clock of its own has got on."""
+        index = self._index
+        if not self._independent or not offset:
+            return False
+        if index == REGISTER_A:
+            return hw ^ model == A_UIP and self._running()
+        if index == REGISTER_C:
+            return not (hw ^ model) & ~(C_SOURCES | C_IRQF) and bool(hw & C_IRQF) == bool(
+                hw & self._cells[REGISTER_B] & C_SOURCES
+            )
+        number = self._number(hw & ~HOURS_PM if index == HOURS else hw)
+        if index not in TIME_LIMITS or not self._running() or not 0 <= number < TIME_LIMITS[index]:
+            return False
+        self._learn_time(hw)
+        return True
 
     def bank(self, offset: int) -> str | None:
         """The selected index for the data register."""

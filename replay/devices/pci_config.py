@@ -106,6 +106,11 @@ class Bar(NamedTuple):
     is_64: bool
 
 
+Refresh = Callable[[int], Unknown | None]
+Explain = Callable[[int, int, int], bool]
+"""See `PciConfig.before_reads`."""
+
+
 class PciConfig(Device):
     """The configuration space of one function.
 
@@ -146,7 +151,8 @@ class PciConfig(Device):
         self._used = bytearray(size)
         self._learns = False
         self._watchers: list[tuple[int, int, Callable[[], None]]] = []
-        self._observers: list[tuple[int, int, Callable[[], None]]] = []
+        self._observers: list[tuple[int, int, Refresh]] = []
+        self._explanations: list[tuple[int, Explain]] = []
         self._resets: list[Callable[[], None]] = []
         self._is_raised = False
         self._declare_header(vendor_id, device_id, class_code)
@@ -261,9 +267,14 @@ class PciConfig(Device):
         if on_reset:
             self._resets.append(changed)
 
-    def before_reads(self, offset: int, size: int, refresh: Callable[[], None]) -> None:
-        """Call `refresh` before each read that touches the `size` bytes at `offset`."""
+    def before_reads(self, offset: int, size: int, refresh: Refresh, assume: Explain) -> None:
+        """Call `refresh` before each read that touches the `size` bytes at `offset`, of which something else knows.
+
+        It is told how many bytes from `offset` on are read, 0 if the read does not begin there, and gives what the
+        read is to be answered with if not all of it is known. `assume` is `Device.assume` of a read at `offset`.
+        """
         self._observers.append((offset, offset + size, refresh))
+        self._explanations.append((offset, assume))
 
     # The guest's accesses
 
@@ -281,13 +292,19 @@ class PciConfig(Device):
         """See `Device.read`."""
         for first, end, refresh in self._observers:
             if offset < end and offset + size > first:
-                refresh()
+                lesson = refresh(size if offset == first else 0)
+                if lesson is not None:
+                    return lesson
         if self._lacks:
             mask = int.from_bytes(self._unknown[offset : offset + size], "little")
             if mask:
                 known = int.from_bytes(self._bytes[offset : offset + size], "little")
                 return Unknown(known, mask, lambda value: self._teach(offset, size, mask, value))
         return int.from_bytes(self._bytes[offset : offset + size], "little")
+
+    def assume(self, offset: int, size: int, hw: int, model: int) -> bool:
+        """See `Device.assume`."""
+        return any(at == offset and explain(size, hw, model) for at, explain in self._explanations)
 
     def write(self, offset: int, size: int, value: int) -> None:
         """See `Device.write`."""

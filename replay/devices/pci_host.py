@@ -191,6 +191,17 @@ class PciHost(Device):
             return self._reset_control
         return self._address & (1 << 8 * size) - 1
 
+    def assume(self, offset: int, size: int, hw: int, model: int) -> bool:
+        """See `Device.assume`: a function may show registers of its device."""
+        if offset >= ECAM:
+            at, number = offset & 0xFFF, offset - ECAM >> 12
+        elif offset >= CONFIG_DATA and self._address & ENABLE:
+            at, number = (self._address | offset & 3) & 0xFF, self._address >> 8 & 0xFFFF
+        else:
+            return False
+        config = self.function(number >> 8, number & 0xFF)
+        return config is not None and config.assume(at, size, hw, model)
+
     def write(self, offset: int, size: int, value: int) -> None:
         """See `Device.write`."""
         if offset >= ECAM:

@@ -1,4 +1,4 @@
-"""Chipsets: i440FX with PIIX3 and PIIX4, Q35 with ICH9: configuration access, ECAM, interrupt routing, SMBus.
+"""Chipsets: i440FX with PIIX3 and PIIX4, Q35 with ICH9, GPEX: configuration access, ECAM, interrupt routing, SMBus.
 
 Source: QEMU's ``info mtree -f`` and ``query-pci`` for what a machine has.
 """
@@ -20,18 +20,25 @@ from ..devices.piix3 import PIRQS as PIIX3_PIRQS
 from ..devices.q35_mch import F_SMBASE, PCIEXBAR, SMRAM, Q35Mch
 from .flat_view import Claim
 from .interrupt_router import Router
+from .pci import INTX_PINS
 from .pci_facts import ram_below_4g
 from .pci_functions import add_functions
 from .wiring import Wiring
 
 CONFIG_PORTS: Final = 0xCF8
+GPEX_ECAM_SIZE: Final = 0x1000_0000
+GPEX_IRQ, GPEX_GSI = 12, 16
+"""A microvm's first interrupt of PCI: with one I/O APIC, and with two."""
 SYSTEM_PRIORITY: Final = 3
 """Of what QEMU maps over all of the PCI memory: ECAM, RCBA."""
 
 
 def add_pci(wiring: Wiring) -> None:
     """Configuration access and the functions behind it."""
-    if not wiring.guest.functions or CONFIG_PORTS not in wiring.places("pci-conf-idx"):
+    if not wiring.guest.functions:
+        return
+    if CONFIG_PORTS not in wiring.places("pci-conf-idx"):
+        _add_gpex(wiring)
         return
     bits = PIIX3_RESET_BITS if wiring.places("piix-reset-control") else 0
     bits = ICH9_RESET_BITS if wiring.places("lpc-reset-control") else bits
@@ -46,6 +53,19 @@ def add_pci(wiring: Wiring) -> None:
             _route_piix3(wiring, function.config)
         elif isinstance(function.config, Ich9Lpc):
             _route_ich9(wiring, function.config)
+
+
+def _add_gpex(wiring: Wiring) -> None:
+    """A generic PCI Express host bridge, as on a microvm: ECAM at a fixed place, and an interrupt for each pin."""
+    places = [(at, GPEX_ECAM_SIZE, ECAM) for at in wiring.places("pcie-mmcfg-mmio", "mmio")]
+    if not places:
+        return
+    host = wiring.board.add("pci", PciHost(), mmio=places)
+    add_functions(wiring.pci, wiring.guest, host, has_ecam=True)
+    first = GPEX_GSI if len(wiring.places("ioapic", "mmio")) > 1 else GPEX_IRQ
+    router = Router(wiring, INTX_PINS, lambda slot, pin: (slot + pin) % INTX_PINS, lambda pirq: first + pirq)
+    wiring.pci.pirqs.changed = router.update
+    wiring.pci.router = router
 
 
 class _Moving:

@@ -22,6 +22,7 @@ from ..devices.port92 import Port92
 from ..devices.uart16550 import Uart16550
 from ..errors import DeviceConfigError
 from ..guest import Guest
+from .command import arguments, merged
 from .wiring import Wiring
 
 PIC_MASTER, PIC_SLAVE, PIC_ELCR = 0x20, 0xA0, 0x4D0
@@ -72,7 +73,9 @@ def add_timers(wiring: Wiring) -> None:
             board.add("port61", Port61(pit), pio=[(PORT61, 1)])
     if RTC in wiring.places("rtc"):
         base = _rtc_base(wiring.guest)
-        board.add("rtc", Mc146818(board.clock, wiring.irq(IRQ_RTC), base), pio=[(RTC, 2)])
+        independent = base is None and _follows_the_host(wiring.guest)
+        rtc = Mc146818(board.clock, wiring.irq(IRQ_RTC), base, independent=independent)
+        board.add("rtc", rtc, pio=[(RTC, 2)])
     # Firmware moves the power management ports, and so does acpi.py; without PCI in the trace they are everywhere.
     if not wiring.pci.functions and (places := wiring.places("acpi-tmr")):
         board.add("pmtimer", AcpiPmTimer(board.clock), pio=[(port, 4) for port in places])
@@ -117,6 +120,11 @@ def add_odd_ports(wiring: Wiring) -> None:
 def _receive(uart: Uart16550, detail: str) -> None:
     """The byte that an event tells of: ``serial0 41``."""
     uart.receive(int(detail.rpartition(" ")[2], 16))
+
+
+def _follows_the_host(guest: Guest) -> bool:
+    """Whether the time of day does, as it does unless QEMU is told otherwise."""
+    return bool(arguments(guest)) and merged(guest, "rtc").get("clock", "host") != "vm"
 
 
 def _rtc_base(guest: Guest) -> datetime | None:

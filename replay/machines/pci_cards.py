@@ -98,6 +98,7 @@ CARDS: Final[dict[tuple[int, int], Card]] = {
     (_REDHAT, 0x0002): Card(1, 2),  # pci-serial
     (_REDHAT, 0x0005): Card(pin=0),  # pci-testdev
     (_REDHAT, 0x0007): Card(prog_if=1),  # sdhci-pci
+    (_REDHAT, 0x0008): Card(pin=0),  # gpex-root
     (_REDHAT, 0x0009): Card(pin=0, status=0x00A0),  # pxb
     (_REDHAT, 0x000B): Card(pin=0, status=0x00A0),  # pxb-pcie
     (_REDHAT, 0x000C): Card(subsystem=None, is_express=True, complete=bridges.root_port),

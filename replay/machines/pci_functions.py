@@ -42,6 +42,9 @@ NO_VENDOR: Final = 0xFFFF
 STATUS_KIND: Final = 0x06B0
 """Bits of the status register that say what a function can do."""
 SIZE, SIZE_EXPRESS = 256, 4096
+ICH9_SLOT, ICH9_USB_SLOT = 0x1F, 0x1D
+ICH9_USB: Final = {0: 0x2934, 1: 0x2935, 2: 0x2936, 7: 0x293A}
+"""Three UHCI controllers and an EHCI: device identities by function."""
 
 
 CHIPSET: Final[dict[tuple[int, int], Callable[[Guest], PciConfig]]] = {
@@ -117,13 +120,19 @@ def root_of(function: Function) -> int:
 
 
 def is_multifunction(peripherals: Peripherals, guest: Guest, what: PciFunction) -> bool:
-    """Whether the header says so: of the ICH9's functions, and where the option does."""
-    if guest.machine == "q35" and (what.bus, what.slot) == (0, 0x1F):
+    """Whether the header says so: of the ICH9's functions, with the USB controllers, and where the option does."""
+    if guest.machine == "q35" and what.bus == 0 and (what.slot == ICH9_SLOT or is_ich9_usb(guest, what)):
         return True
     return any(
         device.get("multifunction") in ("on", "true") and (has_id(device, what) or has_address(device, what))
         for device in peripherals.devices
     )
+
+
+def is_ich9_usb(guest: Guest, what: PciFunction) -> bool:
+    """Whether it is one of the USB controllers that QEMU's option ``-usb`` adds to a Q35, in a slot of their own."""
+    slot = {f.function: f.device_id for f in guest.functions if (f.bus, f.slot) == (0, what.slot)}
+    return what.slot == ICH9_USB_SLOT and slot.items() >= ICH9_USB.items()
 
 
 def options_of(peripherals: Peripherals, guest: Guest, what: PciFunction) -> Options:

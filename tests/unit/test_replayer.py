@@ -709,6 +709,34 @@ def test_timers_due_before_a_reset_fire_before_it(script: Script) -> None:
     assert order == ["timer 1500", "reset 1700"]
 
 
+@pytest.mark.parametrize(
+    ("step_ns", "deadline_ns", "order"),
+    [
+        (32, 1900, ["timer 1900", "reset 1932"]),
+        (32, 2000, ["reset 1000", "timer 2000"]),
+        (0, 1900, ["reset 1000", "timer 1900"]),
+    ],
+)
+def test_time_may_jump_to_a_timer_before_a_reset_if_it_is_counted_in_instructions(
+    script: Script, step_ns: int, deadline_ns: int, order: list[str]
+) -> None:
+    seen: list[str] = []
+
+    class Noisy(Ticker):
+        def reset(self) -> None:
+            seen.append(f"reset {self.clock.now_ns}")
+
+    board = Board("toy", step_ns)
+    device = board.add("a", Noisy(board.clock, lambda self: seen.append(f"timer {self.clock.now_ns}")), pio=[(BASE, 8)])
+    device.timer.arm(deadline_ns)
+    script.read(BASE, 0, t_ns=1000)
+    script.reset()
+    script.read(BASE, 0, t_ns=2000)
+    script.read(BASE, 0, t_ns=3000)
+    script.replay(board)
+    assert seen == order
+
+
 def test_after_a_reset_a_divergence_is_a_root_again(script: Script) -> None:
     script.read(BASE, 1)
     script.read(BASE, 1)

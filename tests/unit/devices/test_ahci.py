@@ -306,6 +306,28 @@ def test_is_may_show_first_that_a_command_has_or_has_not_ended() -> None:
     assert hba.shows(IS, 6) == "diverged"
 
 
+def test_is_does_not_show_which_kind_of_command_has_ended() -> None:
+    hba = Hba(start=True)
+    hba.put(CI, 1, DISK)
+    hba.put(SACT, 2, DISK)
+    hba.put(CI, 2, DISK)
+    assert hba.shows(IS, 0) == "assumed"
+    assert hba.shows(IS, 1) == "assumed"
+    assert hba.shows(PXIS, IS_DHRS, DISK) == "assumed"
+    assert hba.shows(SACT, 2, DISK) == "matched"
+
+
+def test_a_slot_that_is_used_again_was_free_even_if_its_command_seemed_to_take_its_time() -> None:
+    hba = Hba(start=True)
+    hba.put(CI, 1, DISK)
+    assert hba.shows(PXIS, 0, DISK) == "assumed"
+    hba.put(SACT, 1, DISK)
+    hba.put(CI, 1, DISK)
+    assert hba.shows(PXIS, IS_SDBS, DISK) == "matched"
+    assert hba.shows(SACT, 0, DISK) == "matched"
+    assert hba.shows(CI, 0, DISK) == "matched"
+
+
 def test_a_slot_that_is_used_again_was_free() -> None:
     hba = Hba(start=True)
     for _ in range(3):

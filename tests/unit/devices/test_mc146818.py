@@ -35,9 +35,9 @@ def bcd(number: int) -> int:
 class Machine:
     """A clock chip and the virtual clock."""
 
-    def __init__(self, base: datetime | None = NEW_YEAR) -> None:
+    def __init__(self, base: datetime | None = NEW_YEAR, *, independent: bool = False) -> None:
         self.clock = Clock()
-        self.rtc = Mc146818(self.clock, Line(), base)
+        self.rtc = Mc146818(self.clock, Line(), base, independent=independent)
 
     def advance(self, ns: int) -> None:
         self.clock.advance(self.clock.now_ns + ns)
@@ -484,3 +484,49 @@ def test_updates_are_known_without_the_time() -> None:
     assert (machine.read(A), machine.read(C)) == (UIP | DV_RUN | 6, 0)
     machine.advance(1)
     assert machine.read(C) == UF
+
+
+# A clock of its own
+
+
+def test_a_clock_of_its_own_may_run_faster_or_slower() -> None:
+    machine = Machine(independent=True)
+    machine.advance(60 * SECOND)
+    assert machine.read(SEC) == 0
+    assert machine.rtc.assume(1, 1, 0x59, 0)
+    assert machine.read(MIN) == 1
+    assert machine.rtc.assume(1, 1, 0, 1)
+    assert (machine.read(SEC), machine.read(MIN), machine.read(HOURS)) == (0x59, 0, 0)
+    machine.advance(SECOND)
+    assert (machine.read(SEC), machine.read(MIN)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("index", "hw", "model", "explained"),
+    [
+        (SEC, 0x60, 0, False), (SEC, 0x5F, 0, False), (HOURS, 0x23, 0, True), (HOURS, 0x24, 0, False),
+        (WEEKDAY, 1, 2, False), (A, DV_RUN | UIP | 6, DV_RUN | 6, True), (A, DV_RUN | 7, DV_RUN | 6, False),
+        (C, UF, 0, True), (C, UF | 1, 0, False), (C, UF | 0x80, 0, False), (D, 0, 0x80, False), (0x40, 1, 2, False),
+    ],
+)  # fmt: skip
+def test_a_clock_of_its_own_explains_no_more_than_time(index: int, hw: int, model: int, explained: bool) -> None:
+    machine = Machine(independent=True)
+    machine.ask(index)
+    assert machine.rtc.assume(1, 1, hw, model) == explained
+    assert not machine.rtc.assume(0, 1, hw, model)
+
+
+def test_the_flags_of_a_clock_of_its_own_interrupt_if_they_may() -> None:
+    machine = Machine(independent=True)
+    machine.write(B, UIE | H24)
+    machine.read(C)
+    assert machine.rtc.assume(1, 1, UF | 0x80, 0)
+    assert not machine.rtc.assume(1, 1, UF, 0)
+
+
+def test_a_clock_that_is_stopped_does_not_get_on() -> None:
+    machine = Machine(independent=True)
+    machine.write(B, SET | H24)
+    machine.ask(SEC)
+    assert not machine.rtc.assume(1, 1, 1, 0)
+    assert not Machine().rtc.assume(1, 1, 1, 0)

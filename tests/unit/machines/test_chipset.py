@@ -327,6 +327,16 @@ def test_known_cards_need_no_lessons() -> None:
     assert config.read(0x2C, 4) == 0x1100_1AF4
 
 
+def test_the_usb_controllers_of_a_q35_share_a_slot() -> None:
+    usb = [
+        PciFunction(0, 0x1D, function, 0x8086, device, 0x0C03)
+        for function, device in ((0, 0x2934), (1, 0x2935), (2, 0x2936), (7, 0x293A))
+    ]
+    machine = q35(*usb)
+    assert {machine.config(f"00:1d.{function}").read(0x0E, 1) for function in (0, 1, 2, 7)} == {0x80}
+    assert q35(usb[0]).config("00:1d.0").read(0x0E, 1) == 0, "a card of the user's"
+
+
 def test_the_command_tells_of_multifunction_cards() -> None:
     ehci = PciFunction(0, 7, 7, 0x8086, 0x293A, 0x0C03)
     machine = pc(ehci, options=("-device", "ich9-usb-ehci1,addr=0x7.0x7,multifunction=on"))
@@ -491,3 +501,37 @@ def test_smram_at_smbase_is_hidden_by_its_lock() -> None:
 
 def test_where_the_map_shows_none_nothing_is_hidden() -> None:
     assert "smram" not in q35().board.devices
+
+
+# GPEX
+
+GPEX = PciFunction(0, 0, 0, 0x1B36, 0x0008, 0x0600)
+GPEX_MAP = (
+    Region("mmio", 0xE000_0000, 0xEFFF_FFFF, "pcie-mmcfg-mmio"),
+    Region("mmio", 0xFEC0_0000, 0xFEC0_0FFF, "ioapic"),
+)
+SECOND_IOAPIC = Region("mmio", 0xFEC1_0000, 0xFEC1_0FFF, "ioapic")
+
+
+def test_gpex_has_its_functions_in_ecam() -> None:
+    machine = Machine("microvm", (GPEX, NIC), GPEX_MAP)
+
+    def get(at: int) -> int:
+        data = bytearray(4)
+        machine.board.io.mmio_read(MmioAddress(0xE000_0000 + at), data)
+        return int.from_bytes(data, "little")
+
+    assert get(0) == 0x0008_1B36
+    assert get(0x100) == 0xFFFF_FFFF, "256 bytes on the root bus"
+    assert get(3 << 15) == 0x0001_1234
+    assert get(4 << 15) == 0xFFFF_FFFF
+    assert not Machine("microvm", (GPEX, NIC), ()).board.devices
+
+
+@pytest.mark.parametrize(("more", "interrupt"), [((), "irq15"), ((SECOND_IOAPIC,), "gsi19")])
+def test_gpex_turns_the_pins_by_slots(more: tuple[Region, ...], interrupt: str) -> None:
+    machine = Machine("microvm", (GPEX, NIC), (*GPEX_MAP, *more))
+    function = machine.function("00:03.0")
+    function.config.declare(0x3D, 1, 1)
+    function.intx.set(True)
+    assert machine.levels[interrupt]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from vmdev.replay.bus import DeviceNotFoundError, PioAddress
@@ -236,6 +238,18 @@ def test_the_rtc_starts_at_the_traces_base(base: str) -> None:
         write(board, 0x70, index)
         cells.append(read(board, 0x71))
     assert cells == [0x56, 0x34, 0x12, 0x01, 0x01, 0x26, 0x20]
+
+
+@pytest.mark.parametrize(
+    ("options", "independent"),
+    [("-rtc base=1999-12-31T23:59:50", True), ("-rtc clock=rt", True), ("-rtc base=utc,clock=vm", False)],
+)
+def test_the_rtc_follows_the_host_unless_it_is_told_otherwise(options: str, independent: bool) -> None:
+    board = build(Guest("pc", meta={"command": json.dumps(["qemu", *options.split()])}))
+    write(board, 0x70, 0)
+    assert board.devices["rtc"].assume(1, 1, 0x12, 0) == independent
+    told = build(Guest("pc"))
+    assert not told.devices["rtc"].assume(1, 1, 0x12, 0), "the trace has no command"
 
 
 def test_a_base_that_is_no_time_is_an_error() -> None:

@@ -7,6 +7,7 @@ import json
 from vmdev.replay.bus import MmioAddress, PioAddress
 from vmdev.replay.device import Unknown
 from vmdev.replay.devices.pci_config import PciConfig
+from vmdev.replay.devices.pci_host import ECAM
 from vmdev.replay.guest import Guest, PciBar, PciFunction, Region
 from vmdev.replay.machines import build
 from vmdev.replay.machines.board import Board
@@ -140,7 +141,36 @@ def test_registers_can_be_reached_through_the_configuration_space() -> None:
     assert config.read(data, 1) == 7, "beyond the registers it is memory"
     config.write(offset, 4, 0x2001)
     config.write(length, 4, 4)
-    assert config.read(data, 4) == 0, "the capacity is not known"
+    assert not isinstance(config.read(data, 2), Unknown), "half of it teaches nothing"
+    assert config.peek(data, 4) == 0
+    capacity = config.read(data, 4)
+    assert isinstance(capacity, Unknown)
+    assert capacity.mask == 0xFFFF_FFFF
+    capacity.learn(0x1234)
+    assert config.peek(data, 4) == 0x1234
+    assert config.read(data, 4) == 0x1234
+
+
+def test_what_isr_shows_is_assumed_through_the_configuration_space_too() -> None:
+    board = board_with(disk(), options="-device virtio-blk-pci")
+    config = config_of(board)
+    place(config)
+    for offset, size, value in ((0x14, 1, 0xF), (0x20, 4, 0x1000), (0x1C, 2, 1), (0x3000, 2, 0)):
+        board.io.resolve_mmio(MmioAddress(MODERN + offset), size).write(value)
+    config.write(0x84 + 8, 4, 0x1000)
+    config.write(0x84 + 12, 4, 1)
+    data = 0x84 + 16
+    assert config.read(data, 1) == 1, "a notified device interrupts"
+    assert config.assume(data, 1, 0, 1), "the driver polls"
+    assert config.peek(data, 1) == 0
+    assert not config.assume(data, 2, 0, 1)
+    assert not config.assume(data + 1, 1, 0, 1)
+    host = board.devices["pci"]
+    assert host.assume(ECAM | 3 << 15 | data, 1, 0, 1)
+    host.write(0, 4, 0x8000_0000 | 3 << 11 | data)
+    assert host.assume(4, 1, 0, 1)
+    host.write(0, 4, 0)
+    assert not host.assume(4, 1, 0, 1)
 
 
 def test_page_per_vq_needs_a_larger_bar() -> None:
