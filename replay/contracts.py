@@ -8,7 +8,7 @@ A model declares contracts in `Device.contracts`; a file beside a trace adds oth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -57,6 +57,8 @@ class Contract:
     """Of the rule time: ticks of the counter."""
     ns: int | None = None
     """Of the rule time: nanoseconds, for a register that declares its frequency."""
+    until_next: bool = False
+    """Of the rule time: what passes until the CPU's next access is excused, too, if it is more."""
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
@@ -96,7 +98,8 @@ class Contract:
         if self.rule == "range":
             return f"range {self.low:#x} to {self.high:#x}"
         if self.rule == "time":
-            return f"time within {self.ns:,} ns" if self.ticks is None else f"time within {self.ticks:,} ticks"
+            words = f"time within {self.ns:,} ns" if self.ticks is None else f"time within {self.ticks:,} ticks"
+            return f"{words} or to the next access" if self.until_next else words
         return self.rule
 
 
@@ -124,7 +127,7 @@ class Clause:
         """The device was reset: what came before bounds nothing."""
         self._previous = None
 
-    def observe(self, hw: int, model: int, visible: int) -> int:
+    def observe(self, hw: int, model: int, visible: int, until_next_ns: Callable[[], int] = int) -> int:
         """The bits that are excused in one read of the register; to be asked at every differing read.
 
         A clause whose `needs_all` is set wants to be asked at equal ones, too.
@@ -133,6 +136,7 @@ class Clause:
             hw: the recorded value, in place within the register.
             model: the model's answer, in place.
             visible: the bits of the register that the access covers.
+            until_next_ns: tells how much later the CPU made its next access, in ns.
         """
         rule = self.contract.rule
         area = self.area & visible
@@ -143,7 +147,11 @@ class Clause:
         if area != self.area and (rule != "time" or area != self.area & (1 << area.bit_length()) - 1):
             return 0  # half a value says nothing; a counter's lower part does
         hw_part, model_part = (hw & area) >> self._lsb, (model & area) >> self._lsb
-        return area if self._holds(hw_part, model_part, area >> self._lsb) else 0
+        full = area >> self._lsb
+        holds = self._holds(hw_part, model_part, full)
+        if not holds and self.contract.until_next:
+            holds = self._is_within(hw_part, model_part, full, until_next_ns())
+        return area if holds else 0
 
     @property
     def needs_all(self) -> bool:
@@ -164,15 +172,20 @@ class Clause:
             assert contract.high is not None
             return contract.low <= hw <= contract.high and contract.low <= model <= contract.high
         if contract.rule == "time":
-            ticks = min((hw - model) & full, (model - hw) & full) * self.register.step
-            if contract.ticks is not None:
-                return ticks <= contract.ticks
-            assert contract.ns is not None
-            return ticks * NANOSECONDS_PER_SECOND <= contract.ns * self.register.hz
+            return self._is_within(hw, model, full)
         previous, self._previous = self._previous, (hw, model)
         return previous is None or all(
             self._is_ahead(now, before, full) for now, before in zip((hw, model), previous, strict=True)
         )
+
+    def _is_within(self, hw: int, model: int, full: int, at_least_ns: int = 0) -> bool:
+        """Whether two values of a counter differ by no more than the rule says, or what passes in `at_least_ns`."""
+        contract = self.contract
+        ticks = min((hw - model) & full, (model - hw) & full) * self.register.step
+        if contract.ticks is not None:
+            return ticks <= max(contract.ticks, at_least_ns)  # none is known to be faster than 1 GHz
+        assert contract.ns is not None
+        return ticks * NANOSECONDS_PER_SECOND <= max(contract.ns, at_least_ns) * self.register.hz
 
     def _is_ahead(self, now: int, before: int, full: int) -> bool:
         """Whether a counter that wraps got from one value to the other going its way: by less than half its range."""

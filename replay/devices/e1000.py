@@ -87,6 +87,7 @@ STORED: Final = (
 
 THROTTLE_NS: Final = 256
 LEAST_THROTTLE: Final = 500
+SENDING_CAUSES: Final = r.ICR_TXDW | r.ICR_TXQE
 RECEIVE_CAUSES: Final = r.ICR_RXT0 | r.ICR_RXDMT0 | r.ICR_RXO
 
 REGISTERS: Final = RegisterMap(
@@ -106,6 +107,7 @@ class E1000(WholeRegisterDevice):
         mac: the MAC address, as a number of six bytes.
         device_id: which of the family it is.
         has_vet: whether VET has its value after a reset; not so on old machines of QEMU's.
+        foresees: whether a CPU may be recorded to see an interrupt before another one's access that caused it.
     """
 
     title = "Gigabit Ethernet controller 82540EM"
@@ -113,12 +115,14 @@ class E1000(WholeRegisterDevice):
     kept_by_reset = ("eecd*",)  # QEMU: the EEPROM has no reset
 
     def __init__(
-        self, clock: Clock, irq: Line, mac: int = 0x5254_0012_3456, device_id: int = EM82540, *, has_vet: bool = True
-    ) -> None:
+        self, clock: Clock, irq: Line, mac: int = 0x5254_0012_3456, device_id: int = EM82540, *,
+        has_vet: bool = True, foresees: bool = False,
+    ) -> None:  # fmt: skip
         self._clock = clock
         self._irq = irq
         self._mac = mac.to_bytes(6, "big")
         self._has_vet = has_vet
+        self._foresees = foresees
         self._eeprom = Microwire(content(EEPROM, device_id, mac))
         self._phy = Phy(clock, PHY_IDENTITIES.get(device_id, 0x0C20), self._link_changed, self._negotiated)
         self._throttle = clock.timer(self._end_throttle)
@@ -157,6 +161,8 @@ class E1000(WholeRegisterDevice):
         self._values[r.RAH0] = int.from_bytes(self._mac[4:], "little") | r.RAH_AV
         self._has_sent = self._has_listened = False
         self._reports = True
+        self._foreseen = 0
+        """Causes that a CPU saw before the access that caused them."""
         self._irq.set(False)
 
     def state(self) -> Mapping[str, int]:
@@ -168,6 +174,7 @@ class E1000(WholeRegisterDevice):
             "eecd_out": eeprom.bits_out, "eecd_reading": eeprom.reading, "irq": int(self._is_raised),
             "throttled_ns": self._throttle.deadline_ns, "has_sent": int(self._has_sent),
             "has_listened": int(self._has_listened), "reports": int(self._reports),
+            "foreseen": self._foreseen,
         }  # fmt: skip
 
     def read(self, offset: int, size: int) -> int:
@@ -301,6 +308,8 @@ class E1000(WholeRegisterDevice):
             self._has_sent = True
             if self._reports:
                 cause |= r.ICR_TXDW
+        cause &= ~self._foreseen
+        self._foreseen = 0
         self._cause(cause)
 
     def _link_changed(self, up: bool) -> None:
@@ -322,7 +331,7 @@ class E1000(WholeRegisterDevice):
             if self._is_throttled:
                 return
             delays = [values[r.ITR]]
-            if pending & (r.ICR_TXDW | r.ICR_TXQE) and self._has_sent:
+            if pending & SENDING_CAUSES and self._has_sent:
                 delays.append(4 * values[r.TADV])
             if pending & r.ICR_RXT0 and values[r.RDTR]:
                 delays.append(4 * values[r.RADV])
@@ -344,7 +353,9 @@ class E1000(WholeRegisterDevice):
         if self._has_listened:
             allowed |= RECEIVE_CAUSES
         if self._has_sent:
-            allowed |= r.ICR_TXDW | r.ICR_TXQE
+            allowed |= SENDING_CAUSES
+        if self._foresees and self._values[r.TCTL] & r.TCTL_EN:
+            allowed |= SENDING_CAUSES
         if not self._phy.is_negotiating:
             allowed |= r.ICR_LSC
         lacking, surplus = hw & ~model, model & ~hw
@@ -352,6 +363,8 @@ class E1000(WholeRegisterDevice):
             return False
         if (lacking | surplus) & r.ICR_TXDW:
             self._reports = bool(hw & r.ICR_TXDW)
+        if self._foresees:
+            self._foreseen |= lacking & SENDING_CAUSES
         if offset == r.ICS:
             self._set_causes(hw)
         return True

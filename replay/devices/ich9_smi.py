@@ -9,6 +9,7 @@ Not modelled: SMIs, whose handler's accesses are in the recording as everybody's
 Follows QEMU where the guest can see a difference from the data sheet: all bits of SMI_EN can be written; of SMI_STS the
 two timers' bits take what is written, and the others read 0; the periodic timer's expiry clears all other status; its
 period is 8, 16, 32 or 64 s; the software timer's 1.5, 16, 32 or 64 ms. A narrow access reads 0 and writes nothing.
+Without system management mode a reset sets APMC_EN, so that firmware leaves it alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..registers import Register, RegisterMap, bit
 SMI_EN, SMI_STS = 0, 4
 SIZE: Final = 8
 
-GBL_SMI_EN, SWSMI, TCO_EN, PERIODIC = 1 << 0, 1 << 6, 1 << 13, 1 << 14
+GBL_SMI_EN, APMC_EN, SWSMI, TCO_EN, PERIODIC = 1 << 0, 1 << 5, 1 << 6, 1 << 13, 1 << 14
 TIMER_BITS: Final = SWSMI | PERIODIC
 
 REGISTERS: Final = RegisterMap(
@@ -47,6 +48,7 @@ class Ich9Smi(Device):
         clock: the machine's.
         rates: the two fields of the LPC bridge that set the timers: PER_SMI_SEL, SWSMI_RATE_SEL.
         locks: whether GBL_SMI_EN and whether TCO_EN are locked.
+        has_smm: whether the machine has system management mode.
     """
 
     title = "Intel ICH9: SMI control"
@@ -58,10 +60,13 @@ class Ich9Smi(Device):
         clock: Clock,
         rates: Callable[[], tuple[int, int]] = lambda: (0, 0),
         locks: Callable[[], tuple[bool, bool]] = lambda: (False, False),
+        *,
+        has_smm: bool = True,
     ) -> None:
         self._clock = clock
         self._rates = rates
         self._locks = locks
+        self._has_smm = has_smm
         self._software_timer = clock.timer(self._software_expired)
         self._periodic_timer = clock.timer(self._periodic_expired)
         self.reset()
@@ -73,7 +78,8 @@ class Ich9Smi(Device):
 
     def reset(self) -> None:
         """See `Device.reset`."""
-        self._enable = self._status = 0
+        self._enable = 0 if self._has_smm else APMC_EN
+        self._status = 0
         self._arm()
 
     def read(self, offset: int, size: int) -> int:

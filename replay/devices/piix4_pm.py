@@ -8,7 +8,8 @@ Not modelled: what the device monitor and timing registers do. The ports' regist
 
 Follows QEMU where the guest can see a difference from the data sheet: all bytes from 40h on can be written and read
 back; a reset sets PMBA and PMREGMISC and clears DEVACTB, and leaves the others alone; DEVRESD says which ISA ports
-there are. SMBus is on from the start.
+there are. SMBus is on from the start. Without system management mode a reset sets APMC_EN, so that firmware leaves it
+alone.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ PMREGMISC, SMBBA, SMBHSTCFG = 0x80, 0x90, 0xD2
 
 SMBUS_BASE: Final = 0xB100
 BASE_MASK: Final = 0xFFC0
+APMC_EN: Final = 1 << 25
 
 REGISTERS: Final = RegisterMap(
     *HEADER,
@@ -68,13 +70,14 @@ class Piix4Pm(PciConfig):
 
     Args:
         ports: the ISA ports that the machine has.
+        has_smm: whether the machine has system management mode.
     """
 
     title = "Intel PIIX4: power management and SMBus function"
     registers = REGISTERS
     kept_by_reset = ("0x*", "pmba", "cnt?", "gpictl", "devacta", "devres*", "smb*")
 
-    def __init__(self, ports: Container[int] = ()) -> None:
+    def __init__(self, ports: Container[int] = (), *, has_smm: bool = True) -> None:
         super().__init__(0x8086, 0x7113, 0x0680)
         self.declare(REVISION_ID, 1, 3)
         self.declare(STATUS, 2, 0x0280, clears=STATUS_ERRORS)
@@ -82,6 +85,8 @@ class Piix4Pm(PciConfig):
         self.declare(INTERRUPT_PIN, 1, 1)
         for offset, value in _RESET.items():
             self.declare(offset, 1, value, 0xFF)
+        if not has_smm:
+            self.declare(DEVACTB + 3, 1, APMC_EN >> 24, 0xFF)
         serial = (0x08 if 0x3F8 in ports else 0) | (0x90 if 0x2F8 in ports else 0)
         parallel = 0x80 if 0x378 in ports else 0
         for offset, value in ((DEVRESB, 0x10 | parallel), (DEVRESD, 0x60), (DEVRESE, serial), (SMBHSTCFG, 0x09)):

@@ -62,6 +62,9 @@ class Claims(Protocol):
     def accesses(self, watched: Watched, seq: int, n: int) -> Sequence[Row]:
         """The last `n` exits before `seq` that `watched` answered, oldest first."""
 
+    def until_next_ns(self) -> int:
+        """How much later than the access that is being made its CPU makes the next one, in ns; 0 if nobody knows."""
+
     def has_written(self, watched: Watched, register: Register) -> bool:
         """Whether the guest may have written to the register's offset since the replay began."""
 
@@ -198,7 +201,7 @@ class Judge:
         for row in rows:
             excused = 0
             for clause in at.watched.by_register.get(row.name, ()):
-                bits = clause.observe(row.hw, row.model, row.visible) & row.bits & ~excused
+                bits = clause.observe(row.hw, row.model, row.visible, self._claims.until_next_ns) & row.bits & ~excused
                 excused |= bits
                 used.append((clause, bits))
             if row.bits & ~excused:

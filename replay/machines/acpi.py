@@ -29,6 +29,7 @@ from ..guest import Guest
 from ..irq import Line
 from .flat_view import Ports
 from .pci import Function
+from .pci_facts import has_smm
 from .peripherals import Peripherals, has_address, has_id, integer
 from .wiring import Wiring
 
@@ -99,6 +100,7 @@ def _add_ich9(wiring: Wiring, config: Ich9Lpc) -> None:
             board.clock,
             lambda: (config.peek(ich9_lpc.GEN_PMCON_1, 1) & 3, config.peek(ich9_lpc.GEN_PMCON_3, 1) >> 6),
             lambda: (config.is_smi_locked, tco.is_locked),
+            has_smm=has_smm(wiring.guest),
         ),
     )
     ports = Ports(

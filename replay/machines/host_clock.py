@@ -2,8 +2,8 @@
 
 The recorder notes the time of an access before it is made, and the device looks at its clock a moment later. Under the
 virtual clock no time passes in between. Under the host's clock some does, and more if the host's scheduler takes the
-processor away. How much is not recorded, so that counters are compared with a tolerance, and bits that change at a
-moment of time are not compared.
+processor away. How much is not recorded, but it is no more than passes until the CPU's next access: so counters are
+compared with a tolerance, or with that time, and bits that change at a moment of time are not compared.
 """
 
 from __future__ import annotations
@@ -43,9 +43,16 @@ def _of_device(device: Device) -> Iterator[Contract]:
 
 def _of_register(register: Register) -> Iterator[Contract]:
     if register.hz:
-        yield Contract(register.name, "time", REASON, ns=BYTE_TOLERANCE_NS if register.width == 8 else TOLERANCE_NS)
+        yield Contract(
+            register.name,
+            "time",
+            REASON,
+            ns=BYTE_TOLERANCE_NS if register.width == 8 else TOLERANCE_NS,
+            until_next=True,
+        )
     elif register.effective_nature == "time" and register.width >= COUNTER_BITS:
-        yield Contract(register.name, "time", REASON, ticks=TOLERANCE_NS)  # it counts at 1 GHz at most
+        # It counts at 1 GHz at most.
+        yield Contract(register.name, "time", REASON, ticks=TOLERANCE_NS, until_next=True)
     else:
         for field in register.fields:
             if field.nature == "time":

@@ -15,6 +15,7 @@ from ..devices.ne2000 import Ne2000
 from .messages import FunctionMessages
 from .pci_cards import CARDS, Card
 from .peripherals import FIRST_MAC, Peripherals, integer
+from .topology import apic_ids
 from .wiring import Wiring
 
 INTEL: Final = 0x8086
@@ -35,7 +36,7 @@ def add_e1000(wiring: Wiring) -> None:
     for function, (_, mac) in zip(functions, found, strict=True):
         nic = E1000(
             wiring.board.clock, function.intx, mac or FIRST_MAC, function.what.device_id,
-            has_vet=peripherals.machine_version >= (6, 1),
+            has_vet=peripherals.machine_version >= (6, 1), foresees=len(apic_ids(wiring.guest)) > 1,
         )  # fmt: skip
         wiring.board.add(f"e1000@{function.name}", nic)
         function.show(0, nic)

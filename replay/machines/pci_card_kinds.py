@@ -85,6 +85,12 @@ def xhci(function: Function, context: CardContext) -> None:
     _msix(function, context, 0x90)
 
 
+def bochs_display(function: Function, context: CardContext) -> None:
+    """QEMU's bochs-display, and not its VGA of the same identities."""
+    if context.has_ecam and function.config.size > 0x100:
+        caps.add_express(function.config, 0x80, context.express_kind)
+
+
 def megasas(function: Function, context: CardContext) -> None:
     """LSI MegaRAID SAS 1078."""
     caps.add_msi(function.config, 0x50)

@@ -75,6 +75,9 @@ _INTEL, _REDHAT, _QEMU, _REALTEK, _LSI, _TI, _AMD, _NEC, _VMWARE = (
     0x8086, 0x1B36, 0x1234, 0x10EC, 0x1000, 0x104C, 0x1022, 0x1033, 0x15AD,
 )  # fmt: skip
 
+DISPLAY: Final = 0x0380
+"""Class of display controllers that are neither VGA nor XGA."""
+
 CARDS: Final[dict[tuple[int, int], Card]] = {
     (_INTEL, 0x10D3): Card(subsystem=_INTEL, is_express=True, complete=kinds.e1000e),
     (_INTEL, 0x1229): Card(
@@ -106,7 +109,8 @@ CARDS: Final[dict[tuple[int, int], Card]] = {
     (_REDHAT, 0x000E): Card(subsystem=None, status=0x00A0, is_express=True, complete=bridges.pcie_pci_bridge),
     (_REDHAT, 0x0011): Card(1, pin=0),  # pvpanic-pci
     (_REDHAT, 0x0010): Card(2, 2, is_express=True, complete=kinds.nvme),
-    (_QEMU, 0x1111): Card(2, pin=0),  # VGA
+    # VGA, and bochs-display, which is no VGA
+    (_QEMU, 0x1111): Card(2, pin=0, is_express=lambda what: what.class_code == DISPLAY, complete=kinds.bochs_display),
     (_QEMU, 0x11E8): Card(0x10, complete=kinds.edu),
     (_REALTEK, 0x8029): Card(),  # ne2k_pci
     (_REALTEK, 0x8139): Card(0x20, bytes=((CAPABILITIES_POINTER, 0xDC),)),

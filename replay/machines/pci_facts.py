@@ -10,6 +10,7 @@ from typing import Final
 
 from ..devices.msix_table import ENTRY_SIZE
 from ..guest import Guest, PciFunction
+from .command import is_on, merged
 from .pci_card_kinds import MsixPlace
 
 PCI_BRIDGE: Final = 0x0604
@@ -21,6 +22,11 @@ def isa_ports(guest: Guest) -> frozenset[int]:
     if any(r.space == "pio" and r.snapshot == 0 and r.name == "fdc" for r in guest.regions):
         ports.add(0x3F2)
     return frozenset(ports)
+
+
+def has_smm(guest: Guest) -> bool:
+    """Whether the machine has system management mode, as it has unless QEMU is told otherwise."""
+    return is_on(merged(guest, "M", "machine", first="type"), "smm", default=True)
 
 
 def ram_below_4g(guest: Guest) -> int:

@@ -35,7 +35,7 @@ from ..guest import Guest, PciFunction
 from .pci import Function, Pci
 from .pci_card_kinds import CardContext
 from .pci_cards import CARDS
-from .pci_facts import PCI_BRIDGE, bridges_of, find_msix, isa_ports, ram_below_4g
+from .pci_facts import PCI_BRIDGE, bridges_of, find_msix, has_smm, isa_ports, ram_below_4g
 from .peripherals import Options, Peripherals, has_address, has_id
 
 NO_VENDOR: Final = 0xFFFF
@@ -50,7 +50,7 @@ ICH9_USB: Final = {0: 0x2934, 1: 0x2935, 2: 0x2936, 7: 0x293A}
 CHIPSET: Final[dict[tuple[int, int], Callable[[Guest], PciConfig]]] = {
     (0x8086, 0x1237): lambda guest: I440Fx(ram_below_4g(guest)),
     (0x8086, 0x7000): lambda guest: Piix3(),
-    (0x8086, 0x7113): lambda guest: Piix4Pm(isa_ports(guest)),
+    (0x8086, 0x7113): lambda guest: Piix4Pm(isa_ports(guest), has_smm=has_smm(guest)),
     (0x8086, 0x29C0): lambda guest: Q35Mch(),
     (0x8086, 0x2918): lambda guest: Ich9Lpc(isa_ports(guest)),
 }

@@ -60,6 +60,16 @@ def test_time_in_nanoseconds_is_by_the_frequency() -> None:
     assert not within.observe(100, 104, 0xFFFFFFFF)
 
 
+@pytest.mark.parametrize(("passed_ns", "holds"), [(0, False), (4_999, False), (5_000, True)])
+def test_time_until_the_next_access_may_be_more(passed_ns: int, holds: bool) -> None:
+    in_ns = clause(COUNT, "time", ns=3_000, until_next=True)
+    assert in_ns.observe(100, 103, 0xFFFFFFFF, lambda: 0)
+    assert bool(in_ns.observe(100, 105, 0xFFFFFFFF, lambda: passed_ns)) == holds
+    assert not clause(COUNT, "time", ns=3_000).observe(100, 105, 0xFFFFFFFF, lambda: passed_ns)
+    in_ticks = clause(COUNT, "time", ticks=3, until_next=True)
+    assert bool(in_ticks.observe(0, 5_000, 0xFFFFFFFF, lambda: passed_ns)) == holds
+
+
 def test_time_wraps() -> None:
     assert clause(COUNT, "time", ticks=3).observe(0xFFFFFFFF, 1, 0xFFFFFFFF)
 
@@ -147,6 +157,7 @@ def test_an_exact_contract_lifts_those_of_the_model() -> None:
         (Contract("A", "range", "r", low=0, high=255), "range 0x0 to 0xff"),
         (Contract("A", "time", "r", ns=2_500), "time within 2,500 ns"),
         (Contract("A", "time", "r", ticks=3), "time within 3 ticks"),
+        (Contract("A", "time", "r", ticks=3, until_next=True), "time within 3 ticks or to the next access"),
     ],
 )
 def test_a_rule_in_words(contract: Contract, words: str) -> None:

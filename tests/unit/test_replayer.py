@@ -1025,6 +1025,15 @@ def test_a_monotone_contract_sees_reads_that_agree(script: Script) -> None:
     assert verdict.divergences[0].seq == 2
 
 
+def test_a_contract_may_hold_until_the_next_access_of_the_same_cpu(script: Script) -> None:
+    for t_ns, value, vcpu in ((0, 400, 0), (100, 400, 1), (500, 400, 0), (600, 400, 0), (900, 600, 1)):
+        script.read(BASE + 4, value, size=4, t_ns=t_ns, vcpu=vcpu)
+    contracts = {"a": [Contract("COUNT", "time", "host clock", ticks=1, until_next=True)]}
+    verdict = script.replay(board_of(WideToy()), contracts=contracts)
+    assert verdict.totals.masked == 2
+    assert [divergence.seq for divergence in verdict.divergences] == [2, 3, 4], "too short, and the end"
+
+
 def test_a_contract_is_asked_before_the_model_assumes(script: Script) -> None:
     toy = Toy()
     toy.excuse = fail

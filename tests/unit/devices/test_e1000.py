@@ -19,10 +19,12 @@ PHY_1, READ, WRITE = 1 << 21, 1 << 27, 1 << 26
 class Nic:
     """A controller and what its driver does with it."""
 
-    def __init__(self, mac: int = MAC, device_id: int = EM82540, *, has_vet: bool = True) -> None:
+    def __init__(
+        self, mac: int = MAC, device_id: int = EM82540, *, has_vet: bool = True, foresees: bool = False
+    ) -> None:
         self.clock = Clock()
         self.irq = Line()
-        self.model = E1000(self.clock, self.irq, mac, device_id, has_vet=has_vet)
+        self.model = E1000(self.clock, self.irq, mac, device_id, has_vet=has_vet, foresees=foresees)
 
     def read(self, at: int) -> int:
         return self.model.read(at, 4)
@@ -375,6 +377,20 @@ def test_descriptors_that_ask_for_no_report_are_found_out() -> None:
     assert nic.read(r.ICR) == r.ICR_TXQE | r.ICR_TXDW
     nic.write(r.ICS, 4)
     assert not assume(nic, r.ICR, 0), "a cause does not vanish"
+
+
+def test_a_cpu_may_see_causes_before_another_cpus_access_is_recorded() -> None:
+    nic = Nic(foresees=True)
+    assert not assume(nic, r.ICR, r.ICR_TXQE), "the transmitter is off"
+    nic.write(r.TCTL, r.TCTL_EN)
+    nic.read(r.ICR)
+    nic.write(r.IMS, r.ICR_TXQE)
+    assert assume(nic, r.ICR, r.ICR_TXQE)
+    nic.write(r.TDT, 0)
+    assert not nic.irq.level
+    assert nic.read(r.ICR) == 0, "that was seen"
+    nic.write(r.TDT, 0)
+    assert nic.read(r.ICR) == r.ICR_TXQE
 
 
 def test_statistics_grow_with_traffic_only() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vmdev.replay.clock import NANOSECONDS_PER_SECOND, Clock
-from vmdev.replay.devices.ich9_smi import PERIODIC, SMI_EN, SMI_STS, SWSMI, TCO_EN, Ich9Smi
+from vmdev.replay.devices.ich9_smi import APMC_EN, PERIODIC, SMI_EN, SMI_STS, SWSMI, TCO_EN, Ich9Smi
 
 MS = 1_000_000
 
@@ -57,3 +57,11 @@ def test_narrow_accesses_do_nothing() -> None:
     smi.write(SMI_EN, 2, 0)
     assert smi.read(SMI_EN, 2) == 0
     assert smi.read(SMI_EN, 4) == 0x23
+
+
+def test_without_smm_firmware_finds_it_set_up() -> None:
+    smi = Ich9Smi(Clock(), has_smm=False)
+    smi.write(SMI_EN, 4, 0)
+    smi.reset()
+    assert smi.read(SMI_EN, 4) == APMC_EN
+    assert Ich9Smi(Clock()).read(SMI_EN, 4) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmdev.replay.devices.piix4_pm import DEVRESB, DEVRESE, PMBA, PMREGMISC, SMBBA, SMBHSTCFG, Piix4Pm
+from vmdev.replay.devices.piix4_pm import APMC_EN, DEVACTB, DEVRESB, DEVRESE, PMBA, PMREGMISC, SMBBA, SMBHSTCFG, Piix4Pm
 
 
 def test_identities() -> None:
@@ -21,6 +21,15 @@ def test_identities() -> None:
 def test_device_resources_tell_of_isa_ports(ports: tuple[int, ...], values: tuple[int, int]) -> None:
     device = Piix4Pm(ports)
     assert (device.read(DEVRESB, 1), device.read(DEVRESE, 1)) == values
+
+
+def test_without_smm_firmware_finds_it_set_up() -> None:
+    device = Piix4Pm(has_smm=False)
+    assert device.read(DEVACTB, 4) == APMC_EN
+    device.write(DEVACTB, 4, 0)
+    device.reset()
+    assert device.read(DEVACTB, 4) == APMC_EN
+    assert Piix4Pm().read(DEVACTB, 4) == 0
 
 
 def test_the_ports_are_where_they_are_enabled() -> None:

@@ -344,6 +344,21 @@ def test_the_command_tells_of_multifunction_cards() -> None:
     assert q35().config("00:1f.3").read(0x0E, 1) == 0x80
 
 
+def test_bochs_display_is_express_and_vga_is_not() -> None:
+    bochs = PciFunction(0, 2, 0, 0x1234, 0x1111, 0x0380, bars=(PciBar(0, 0x100_0000),))
+    vga = PciFunction(0, 3, 0, 0x1234, 0x1111, 0x0300, bars=(PciBar(0, 0x100_0000),))
+    machine = q35(bochs, vga)
+    assert machine.config("00:02.0").read(0x34, 1) == 0x80
+    assert machine.config("00:02.0").read(0x80, 4) == 0x0092_0010
+    assert (machine.config("00:03.0").size, machine.config("00:03.0").read(0x34, 1)) == (256, 0)
+    assert pc(bochs).config("00:02.0").read(0x34, 1) == 0
+
+
+@pytest.mark.parametrize(("option", "expected"), [("q35,smm=off", 0x20), ("q35", 0), ("q35,smm=on", 0)])
+def test_a_machine_may_lack_smm(option: str, expected: int) -> None:
+    assert q35(options=("-M", option)).board.devices["smi"].read(0, 4) == expected
+
+
 def test_a_card_on_express_has_4096_bytes() -> None:
     nvme = PciFunction(0, 3, 0, 0x1B36, 0x0010, 0x0108, bars=(PciBar(0, 0x4000, is_64=True),))
     assert q35(nvme).config("00:03.0").size == 4096
