@@ -349,7 +349,7 @@ class DeviceItem(TraceItem):
         if self.name != REST:
             return [self.name]
         golden = self._replayed.golden.parts if self._replayed.golden else {}
-        return [REST, *sorted({*self._replayed.parts, *golden} - {REST, *self._names})]
+        return [*sorted({*self._replayed.parts, *golden} - {REST, *self._names}), REST]
 
 
 def _told(config: pytest.Config, trace: Path, replayed: Replayed, parts: Mapping[str, Any]) -> dict[str, Any]:

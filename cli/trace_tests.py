@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -82,8 +83,8 @@ def replay(trace: Path, judging: Judging) -> Replayed:
 def devices_of(trace: Path, judging: Judging) -> list[str]:
     """The devices that a trace may reach, without a replay.
 
-    Left out are those whose places the guest never accesses. A device that has no place until the guest gives it one
-    stays in.
+    Left out are those whose places the guest never accesses. Those that have no place until the guest gives them one
+    stay in, but where a golden knows better.
 
     Raises:
         VmdevError, OSError: the trace cannot be read, or there is no board for it.
@@ -93,7 +94,14 @@ def devices_of(trace: Path, judging: Judging) -> list[str]:
         sites = reader.packed_sites
     placed = {id(device) for bus in (board.io.pio_bus, board.io.mmio_bus) for device in _models(bus)}
     reached = set(_reached(board, ((address, kind) for address, kind, _, _ in sites)))
-    return [name for name, device in board.devices.items() if id(device) in reached or id(device) not in placed]
+    blessed = None
+    with suppress(GoldenError):  # which is told when the trace is replayed
+        blessed = goldens.read_beside(trace)
+    return [
+        name
+        for name, device in board.devices.items()
+        if id(device) in reached or (id(device) not in placed and (blessed is None or name in blessed.parts))
+    ]
 
 
 def _models(bus: Iterable[tuple[object, object]]) -> Iterator[object]:

@@ -180,9 +180,10 @@ def read(path: Path) -> Golden:
         raise GoldenError(f"{path}: cannot be read: {error}") from None
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise GoldenError(f"{path}: is no golden of version {VERSION}")
-    found = {**_mapping(content.get("devices")), REST: content.get(REST)}
-    if not all(isinstance(part, dict) for part in found.values()):
+    devices, rest = content.get("devices"), content.get(REST)
+    if not isinstance(devices, dict) or not all(isinstance(part, dict) for part in (rest, *devices.values())):
         raise GoldenError(f"{path}: lacks its devices or its {REST}")
+    found = {**devices, REST: rest}
     return Golden(str(content.get("reason", "")), found)
 
 
