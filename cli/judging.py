@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 
 from vmdev.replay.contracts import Contract
+from vmdev.replay.device import Device
 from vmdev.replay.errors import UserModelError
 from vmdev.replay.guest import Guest
 from vmdev.replay.judging import rulefiles
@@ -37,8 +38,8 @@ class UserModel:
     """A model to put on the board."""
 
     name: str
-    model: str
-    """``package.module:Class``, or the name of an installed model or of one of vmdev's."""
+    model: str | type[Device]
+    """``package.module:Class``, or the name of an installed model or of one of vmdev's; or the class itself."""
     place: AddressRange | None
     """None: where the device of that name is."""
 
@@ -68,7 +69,8 @@ class Judging:
     """All of it, as plain data."""
 
     machine: str | None = None
-    board: Path | None = None
+    board: Path | Callable[[Guest], Board] | None = None
+    """A Python file with a function of that name, or the function."""
     devices: tuple[str | UserModel, ...] = ()
     addresses: tuple[AddressRange, ...] = ()
     seqs: Bounds = (None, None)
@@ -88,7 +90,7 @@ class Judging:
         path = reader.path
         return Replayer(
             reader,
-            self._board(reader.guest),
+            self.board_for(reader.guest),
             name=path.name,
             selection=Selection(
                 tuple(device for device in self.devices if isinstance(device, str)),
@@ -108,18 +110,19 @@ class Judging:
             give_up=_give_up,
         )
 
-    def _board(self, guest: Guest) -> Board:
+    def board_for(self, guest: Guest) -> Board:
+        """The board that is asked for, for a guest."""
         models = [device for device in self.devices if isinstance(device, UserModel)]
         if self.board is not None:
             if self.machine is not None or models:
                 other = "--machine" if self.machine is not None else "--device NAME=MODEL"
                 raise UserModelError(f"--board and {other} exclude each other: the board's file says what is on it")
-            return load_board(self.board, guest)
+            return load_board(self.board, guest) if isinstance(self.board, Path) else self.board(guest)
         return build(guest, self.machine, {model.name: _replacement(model, guest) for model in models})
 
 
 def _replacement(what: UserModel, guest: Guest) -> Replacement:
-    model = find_model(what.model)
+    model = find_model(what.model) if isinstance(what.model, str) else what.model
     if what.place is None:
         return Replacement(make(model, guest))
     first, last = what.place.first, what.place.last
@@ -152,7 +155,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILE: Final = click.Path(path_type=Path)
 
-_OPTIONS: Final = (
+_WHERE: Final = (
     click.option("--machine", metavar="NAME", help="The machine to replay into; by default the one that was recorded."),
     click.option(
         "--board", type=_FILE, metavar="FILE.py",
@@ -163,6 +166,9 @@ _OPTIONS: Final = (
         help="Judge only this device; repeatable. NAME=package.module:Class@pio:0x3f8 puts a model of yours in place "
         "of ours, without the part from @ on where ours is.",
     ),
+)  # fmt: skip
+
+_WHICH: Final = (
     click.option(
         "--address", "addresses", type=AddressType(), metavar="RANGE", multiple=True,
         help="Judge only accesses that touch these ports or addresses, such as 0x70-0x71, 0x3f8+8 or mmio:0xfed00000; "
@@ -174,6 +180,9 @@ _OPTIONS: Final = (
         help="Judge only from A to B, in ns or like 20us, 1.5ms, 2s.",
     ),
     click.option("--until-divergence", is_flag=True, help="End at the first root divergence."),
+)  # fmt: skip
+
+_RULES: Final = (
     click.option(
         "--contracts", type=_FILE, metavar="FILE", multiple=True,
         help="Where an answer need not equal the recorded one; by default TRACE.contracts.toml beside the trace.",
@@ -192,6 +201,29 @@ _OPTIONS: Final = (
 
 def judging_options(command: Command) -> Command:
     """Give a command the options that `Judging` is made of, under the names of its members."""
-    for option in reversed(_OPTIONS):
+    return _with((*_WHERE, *_WHICH, *_RULES), command)
+
+
+def whole_options(command: Command) -> Command:
+    """As `judging_options`, without those that choose a part of the trace."""
+    return _with((*_WHERE, *_RULES), command)
+
+
+def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def notes(reader: TraceReader) -> list[str]:
+    """What the user should know of a trace before its verdict."""
+    found = []
+    if not reader.closed:
+        found.append("the recording was cut off: it may end before its guest did")
+    if "filter" in reader.meta:
+        excluded, asked = reader.meta.get("excluded", "some"), reader.meta["filter"]
+        found.append(f"{excluded} accesses were left out, and models miss them; recorded was {asked}")
+    if reader.first_exit:
+        where = "are in the files before it" if "part" in reader.meta else "were not kept"
+        found.append(f"exits before {reader.first_exit} {where}; models begin as after a reset")
+    return [f"WARNING: {reader.path}: {note}" for note in found]

@@ -18,7 +18,7 @@ from vmdev.replay.errors import VmdevError
 from vmdev.replay.printable import printable
 from vmdev.replay.version import vmdev_version
 
-COMMANDS: Final = ("record", "replay", "info", "show", "devices", "machines")
+COMMANDS: Final = ("record", "replay", "bless", "info", "show", "devices", "machines")
 """Each is a function of its own name in a module of its own name, imported when it is needed."""
 
 TROUBLE: Final = 2

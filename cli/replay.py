@@ -16,7 +16,7 @@ from vmdev.replay.replayer import Replayer
 from vmdev.replay.report import FORMATS, NEEDS_ACTIVITY, NEEDS_ONE_TRACE, SUFFIXES, Outcome
 from vmdev.replay.trace.reader import TraceReader
 
-from .judging import Judging, judging_options
+from .judging import Judging, judging_options, notes
 
 DIVERGED, TROUBLE = 1, 2
 """Exit status as diff(1)'s: 0 no divergence, 1 divergences, 2 trouble."""
@@ -108,7 +108,7 @@ def replay(
 
 def _replay_one(trace: Path, make: Callable[[TraceReader], Replayer], shows_activity: bool) -> Outcome:
     with TraceReader(trace) as reader:
-        _tell(_notes(reader))
+        _tell(notes(reader))
         replayer = make(reader)
         activity = None
         if shows_activity:
@@ -129,26 +129,12 @@ def _replay_several(traces: Sequence[Path], make: Callable[[TraceReader], Replay
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
     ) as bar:
-        results = replay_all(traces, make, _notes, jobs or len(os.sched_getaffinity(0)), bar.update)
+        results = replay_all(traces, make, notes, jobs or len(os.sched_getaffinity(0)), bar.update)
     for result in results:
         _tell(result.notes)
         if result.outcome.trouble:
             click.echo(printable(f"Error: {result.outcome.trouble}"), err=True)
     return [result.outcome for result in results]
-
-
-def _notes(reader: TraceReader) -> list[str]:
-    """What the user should know of a trace before its verdict."""
-    notes = []
-    if not reader.closed:
-        notes.append("the recording was cut off: it may end before its guest did")
-    if "filter" in reader.meta:
-        excluded, asked = reader.meta.get("excluded", "some"), reader.meta["filter"]
-        notes.append(f"{excluded} accesses were left out, and models miss them; recorded was {asked}")
-    if reader.first_exit:
-        where = "are in the files before it" if "part" in reader.meta else "were not kept"
-        notes.append(f"exits before {reader.first_exit} {where}; models begin as after a reset")
-    return [f"WARNING: {reader.path}: {note}" for note in notes]
 
 
 def _tell(notes: Sequence[str]) -> None:

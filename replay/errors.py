@@ -46,6 +46,10 @@ class ContractError(VmdevError):
     """A contract or a known divergence is written wrongly, or names what does not exist."""
 
 
+class GoldenError(VmdevError):
+    """A golden cannot be read, or may not be made."""
+
+
 class UserModelError(VmdevError):
     """A user's model or board cannot be used: it cannot be imported, is of the wrong kind, or cannot be built."""
 

@@ -11,4 +11,4 @@ settings.load_profile("vmdev")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the project's own tests."""
-    parser.addoption("--update-golden", action="store_true", help="bless the verdicts of the golden traces as they are")
+    parser.addoption("--update-golden", action="store_true", help="write the expected reports anew")

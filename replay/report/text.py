@@ -73,6 +73,26 @@ def sentence(verdict: Verdict) -> str:
     return f"{number(totals.roots, 'root divergence')}{consequences}, in {culprits}; {matches}."
 
 
+def first_root(verdict: Verdict, device: str) -> str:
+    """A device's first root divergence in full, without a newline at its end; "" if it has none."""
+    roots = [root for root in verdict.roots if root.device == device]
+    if not roots:
+        return ""
+    title = f"Root divergence 1 of {len(roots):,} in {device}"
+    return "\n".join(printable(line) for line in (title, *(f"  {line}" for line in _root(roots[0], verdict))))
+
+
+def in_short(root: Divergence) -> str:
+    """A root divergence in one line."""
+    name = f"{root.device}.{root.register}" if root.register else root.device
+    if root.cause == "fault":
+        error = root.detail.strip().splitlines()
+        return printable(f"{name}: the model failed at seq {root.seq:,}{': ' + error[-1] if error else ''}")
+    hw, model, size = root.hw or 0, root.model or 0, root.size or 0
+    values = f"hw={_value(hw, size)} model={_value(model, size)}"
+    return printable(f"{name}: {values}, differing bits {_bits(hw ^ model)}, at seq {root.seq:,}")
+
+
 def _headline(verdict: Verdict) -> str:
     trace = verdict.trace
     subject = f"{trace.name}: " if trace.name else ""

@@ -1,18 +1,17 @@
-"""The golden traces, replayed: each verdict is as blessed, down to every count.
+"""The golden traces: complete, small, and each modelled device agrees.
 
-``pytest --update-golden`` blesses what the models answer now; the change of the .json file is what a review looks at.
+That each verdict is as blessed, down to every count, is for vmdev's pytest plugin, which collects traces/*.db and
+compares with the goldens beside them: `vmdev_traces` in pyproject.toml. A golden is made with `vmdev bless`.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from vmdev.replay.machines import build
-from vmdev.replay.replayer import Replayer
+from vmdev.cli.pytest_plugin import Vmdev
+from vmdev.replay import goldens
 from vmdev.replay.report.json import as_dict
 from vmdev.replay.trace.completeness import find_gaps
 from vmdev.replay.trace.reader import TraceReader
@@ -38,15 +37,6 @@ OUTCOMES = (
 )
 
 
-def golden(name: str) -> Path:
-    return Path(__file__).with_name(f"{name}.json")
-
-
-def verdict_of(name: str) -> dict[str, Any]:
-    with TraceReader(TRACES / f"{name}.db") as trace:
-        return as_dict(Replayer(trace, build(trace.guest), name=f"{name}.db").run())
-
-
 def test_there_are_golden_traces() -> None:
     assert "seabios-pc" in NAMES
 
@@ -62,16 +52,8 @@ def test_trace_is_complete_small_and_has_a_recipe(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_verdict_is_as_blessed(name: str, request: pytest.FixtureRequest) -> None:
-    verdict = verdict_of(name)
-    if request.config.getoption("--update-golden"):
-        golden(name).write_text(json.dumps(verdict, indent=1) + "\n")
-    assert verdict == json.loads(golden(name).read_text())
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_modelled_device_agrees_and_outcomes_add_up(name: str) -> None:
-    verdict = verdict_of(name)
+def test_every_modelled_device_agrees_and_outcomes_add_up(name: str, vmdev: Vmdev) -> None:
+    verdict = as_dict(vmdev.replay(f"traces/{name}.db"))
     totals = verdict["totals"]
     assert sum(totals[outcome] for outcome in OUTCOMES) == totals["exits"] == verdict["trace"]["exits"]
     assert totals["diverged"] == 0
@@ -80,5 +62,6 @@ def test_every_modelled_device_agrees_and_outcomes_add_up(name: str) -> None:
         assert sum(device[outcome] for outcome in OUTCOMES) == device["exits"]
 
 
-def test_no_verdict_is_orphaned() -> None:
-    assert sorted(path.stem for path in Path(__file__).parent.glob("*.json")) == NAMES
+def test_every_trace_has_a_golden_and_none_is_orphaned() -> None:
+    assert goldens.orphans(TRACES) == []
+    assert [name for name in NAMES if goldens.read_beside(TRACES / f"{name}.db") is None] == []

@@ -30,6 +30,7 @@ ALLOWED = {
         "judging", "clock", "contracts", "device", "errors", "naming", "registers", "routes", "trace.rows", "verdict",
     },
     "agenda": {"trace.rows"},
+    "goldens": {"errors", "judging.rulefiles", "report", "verdict"},
     "selection": {"routes", "trace.rows"},
     "watchdog": {"errors"},
     "replayer": {
