@@ -15,6 +15,7 @@ import click
 
 from vmdev.replay.clock import NANOSECONDS_PER_SECOND
 from vmdev.replay.printable import printable
+from vmdev.replay.provenance import provenance
 from vmdev.replay.trace import TraceReader, Verification, find_gaps, verify
 
 from .output import table, to_json
@@ -180,6 +181,10 @@ def _verdict(trace: Path, verification: Verification) -> Iterator[str]:
 def _notes(trace: TraceReader) -> list[str]:
     """What was left out on purpose, a line each."""
     notes: list[str] = []
+    origin = provenance(trace.meta)
+    if origin is not None:
+        notes.append(f"imported from a {origin.title}, and complete as far as that went:")
+        notes += [f"  {lack}" for lack in (*origin.losses, *origin.notes)]
     excluded = trace.meta.get("excluded", 0)
     if excluded or "filter" in trace.meta:
         notes.append(f"filtered: {excluded:,} accesses were left out; recorded was {trace.meta.get('filter', '?')}")
@@ -239,6 +244,8 @@ def _facts(contents: Contents) -> Iterator[tuple[str, str]]:
 def _exits(contents: Contents) -> str:
     if contents.first_ns is None or contents.last_ns is None:
         return "0"
+    if contents.meta.get("clock") == "none":
+        return f"{contents.exits:,}, at unknown times"
     first, last = (ns / NANOSECONDS_PER_SECOND for ns in (contents.first_ns, contents.last_ns))
     return f"{contents.exits:,} in {last - first:.6f} s, from {first:.6f} s to {last:.6f} s"
 

@@ -7,6 +7,7 @@ output any more. Trouble is one line on stderr; only a bug in vmdev shows a trac
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 import traceback
@@ -18,8 +19,9 @@ from vmdev.replay.errors import VmdevError
 from vmdev.replay.printable import printable
 from vmdev.replay.version import vmdev_version
 
-COMMANDS: Final = ("record", "replay", "bless", "info", "show", "devices", "machines")
-"""Each is a function of its own name in a module of its own name, imported when it is needed."""
+COMMANDS: Final = ("record", "import", "replay", "bless", "info", "show", "devices", "machines")
+"""Each is a function of its own name in a module of its own name, imported when it is needed; where Python has the name
+for itself, both end in an underscore."""
 
 TROUBLE: Final = 2
 INTERRUPTED: Final = 130
@@ -46,7 +48,8 @@ class Commands(click.Group):
         """The command of that name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"{__package__}.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(importlib.import_module(f"{__package__}.{name}"), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -95,3 +95,7 @@ class QemuFailedError(RecordError):
 
 class OutputExistsError(RecordError):
     """The output file exists and may not be overwritten."""
+
+
+class ImportFailedError(VmdevError):
+    """A log could not be imported."""

@@ -65,7 +65,7 @@ class Guest:
     """QEMU's machine type without its version: "pc", "q35", "microvm"."""
     target: str = "x86_64"
     clock: str = "virtual"
-    """"virtual": times are exact device time; "host": the host's monotonic clock."""
+    """"virtual": times are exact device time; "host": the host's monotonic clock; "none": only an order."""
     rtc_base: str | None = None
     """Wall-clock time of the RTC at time 0, ISO 8601 in UTC; None if the recording does not know it."""
     regions: tuple[Region, ...] = ()

@@ -25,6 +25,7 @@ from .judging.context import Row
 from .judging.judge import Exit, Judge
 from .judging.ledger import Known, Ledger
 from .judging.watched import Watched
+from .provenance import provenance
 from .registers import Register, RegisterMap
 from .routes import Routes, Target, Writer
 from .selection import Selection
@@ -524,6 +525,7 @@ class Replayer:
             clock=guest.clock,
             exits=self._trace.exit_count,
             closed=self._trace.closed,
+            imported=origin.sentence if (origin := provenance(guest.meta)) else "",
         )
         self._routes.settle()
         verdict = Verdict(

@@ -270,6 +270,8 @@ class TraceSummary:
     exits: int
     closed: bool
     """False if the recording was cut off."""
+    imported: str = ""
+    """Of a trace that vmdev did not record: what it came from, and what it lacks. Empty: vmdev recorded it."""
 
 
 @dataclass(slots=True)

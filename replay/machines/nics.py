@@ -48,7 +48,7 @@ def add_e1000e(wiring: Wiring) -> None:
     functions = wiring.pci.find(INTEL, E1000E_ID)
     peripherals = Peripherals(wiring.guest)
     found = peripherals.on_pci([function.what for function in functions], "e1000e".__eq__)
-    kind = type("E1000e", (E1000e,), {"contracts": HOST_CLOCK}) if wiring.guest.clock == "host" else E1000e
+    kind = type("E1000e", (E1000e,), {"contracts": HOST_CLOCK}) if wiring.guest.clock != "virtual" else E1000e
     for function, (_, mac) in zip(functions, found, strict=True):
         nic = kind(
             wiring.board.clock, function.intx, FunctionMessages(function), mac or FIRST_MAC,

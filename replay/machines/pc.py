@@ -19,6 +19,7 @@ from . import (
     isa,
     legacy,
     nics,
+    no_clock,
     qemu_ports,
     storage,
     video,
@@ -93,4 +94,6 @@ def _build(
         add(wiring)
     if guest.clock == "host":
         wiring.board.contracts = host_clock.contracts(wiring.board.devices)
+    elif guest.clock == "none":
+        wiring.board.contracts = no_clock.contracts(wiring.board.devices)
     return wiring.finish()

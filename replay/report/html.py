@@ -45,6 +45,8 @@ def render(verdict: Verdict, activity: Activity, limit: int | None = None) -> st
     facts = f"{trace.name}: {number(trace.exits, 'exit')} of a {trace.machine} ({trace.target}), {trace.clock} clock"
     if not trace.closed:
         facts += "; the recording was cut off"
+    if trace.imported:
+        facts += f"; {trace.imported}"
     page = Template(resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     return page.substitute(
         title=_text(f"{trace.name or trace.machine}: {'agrees' if verdict.agrees else 'diverges'}"),

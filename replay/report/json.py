@@ -33,6 +33,7 @@ def as_dict(verdict: Verdict, limit: int | None = None) -> dict[str, Any]:
             "clock": trace.clock,
             "exits": trace.exits,
             "closed": trace.closed,
+            **({"imported": trace.imported} if trace.imported else {}),
         },
         "machine": verdict.machine,
         "selected": list(verdict.selected),

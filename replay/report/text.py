@@ -100,6 +100,8 @@ def _headline(verdict: Verdict) -> str:
     lines = [sentence(verdict)]
     if not trace.closed:
         lines.append(CUT_OFF)
+    if trace.imported:
+        lines += textwrap.wrap(f"NOTE: {trace.imported}.", LINE_LENGTH)
     lines.append(f"{subject}{number(trace.exits, 'exit')} of a {trace.machine} ({trace.target}){into}.")
     judged = [*([", ".join(verdict.selected)] if verdict.selected else []), *verdict.selection]
     if judged:

@@ -35,8 +35,10 @@ ALLOWED = {
     "watchdog": {"errors"},
     "replayer": {
         "agenda", "contracts", "device", "guest", "judging", "machines.board", "registers", "routes", "selection",
-        "trace.rows", "verdict", "watchdog", "errors",
+        "trace.rows", "verdict", "watchdog", "errors", "provenance",
     },
+    "importers": {"importers", "guest", "errors", "trace.writer"},
+    "provenance": set(),
     "activity": {"device", "naming", "routes", "trace.rows"},
     "report": {"report", "verdict", "activity", "registers", "disassembly", "printable", "errors"},
     "trace": {"trace", "guest", "errors", "version"},
