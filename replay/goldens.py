@@ -15,8 +15,7 @@ from typing import Any, Final
 
 from .errors import GoldenError
 from .judging.rulefiles import beside
-from .report.text import _bits as bit_numbers
-from .report.text import _place as place_text
+from .report.wording import bits, place_of
 from .verdict import DeviceVerdict, Verdict
 
 SUFFIX: Final = ".golden.json"
@@ -115,7 +114,7 @@ def rest_part(verdict: Verdict) -> Part:
         part["stale"] = len(verdict.stale)
     if verdict.unanswered:
         part["unanswered"] = verdict.unanswered
-    unclaimed = {place_text(row): {"reads": row.reads, "writes": row.writes} for row in verdict.unclaimed}
+    unclaimed = {place_of(row): {"reads": row.reads, "writes": row.writes} for row in verdict.unclaimed}
     if unclaimed:
         part["unclaimed"] = dict(sorted(unclaimed.items()))
     return part
@@ -238,9 +237,9 @@ def compare_part(name: str, golden: Part | None, now: Part | None) -> Changes:
 def _compare_divergences(changes: Changes, what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     old, new = _number(before.get("bits", 0)), _number(after.get("bits", 0))
     if gained := new & ~old:
-        changes.regressions.append(f"{what}: bits {bit_numbers(gained)} ({gained:#x}) differ now")
+        changes.regressions.append(f"{what}: bits {bits(gained)} ({gained:#x}) differ now")
     if lost := old & ~new:
-        changes.improvements.append(f"{what}: bits {bit_numbers(lost)} ({lost:#x}) differ no more")
+        changes.improvements.append(f"{what}: bits {bits(lost)} ({lost:#x}) differ no more")
     for count in ("roots", "consequences", "faults"):
         _compare_count(changes, f"{what}: {count}", before.get(count, 0), after.get(count, 0), more_is_better=False)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
-import sample
 
+import sample
 from vmdev.replay.report import Outcome, html, junit
 
 EXPECTED = Path(__file__).parent / "expected"
