@@ -279,7 +279,7 @@ def _json_list(text: str | None) -> list[object] | None:
     """The list that `text` is in JSON; None if it is none."""
     try:
         found = json.loads(text or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) else None
 

@@ -23,7 +23,7 @@ def arguments(guest: Guest) -> list[str]:
     """The command's words after the program's name; none if the trace does not have them."""
     try:
         words = json.loads(str(guest.meta.get("command", "[]")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [str(word) for word in words[1:]] if isinstance(words, list) else []
 
@@ -78,7 +78,7 @@ def number(found: Mapping[str, str], name: str, default: int) -> int | None:
         return default
     try:
         return int(text, 0)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

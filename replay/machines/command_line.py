@@ -58,7 +58,7 @@ class CommandLine:
 def _json(text: object) -> list[object]:
     try:
         value = json.loads(str(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return value if isinstance(value, list) else []
 
@@ -89,7 +89,7 @@ def properties(value: str, first: str) -> dict[str, str]:
         return parameters(value, first)
     try:
         return dict(_flatten(json.loads(value), ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 

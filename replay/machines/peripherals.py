@@ -152,7 +152,7 @@ def _images(guest: Guest) -> dict[str, int]:
     """Bytes of each image, by its file's name. What appears with two sizes is left out."""
     try:
         images = json.loads(str(guest.meta.get("images", "[]")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     sizes: dict[str, set[int]] = {}
     for image in images if isinstance(images, list) else ():
@@ -167,7 +167,7 @@ def _parse(text: str, first: str) -> Options:
         return command.parameters(text, first)
     try:
         return dict(_flat(json.loads(text)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 

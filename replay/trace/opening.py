@@ -17,6 +17,7 @@ from typing import Final
 
 from ..errors import NotATraceError, TraceCorruptError, TraceError, TraceNotFoundError, TraceVersionError
 from . import schema
+from .limits import BoundedConnection, Budget
 
 _MAGIC: Final = b"SQLite format 3\0"
 
@@ -42,7 +43,7 @@ class OpenTrace:
 
     __slots__ = ("_copy", "connection")
 
-    def __init__(self, connection: sqlite3.Connection, copy: tempfile.TemporaryDirectory[str] | None = None) -> None:
+    def __init__(self, connection: BoundedConnection, copy: tempfile.TemporaryDirectory[str] | None = None) -> None:
         self.connection = connection
         self._copy = copy
 
@@ -69,6 +70,7 @@ def open_trace(path: Path) -> OpenTrace:
     with translated(path):
         opened = _open_sqlite(real, path, header)
         try:
+            opened.connection.know_size()
             check(opened.connection, path)
         except BaseException:
             opened.close()
@@ -122,6 +124,12 @@ def translate(error: sqlite3.Error, path: Path, where: str = "") -> TraceError:
     place = f" {where}" if where else ""
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return TraceError(f"{path}: {_BEING_WRITTEN}")
+    if code == sqlite3.SQLITE_INTERRUPT:
+        if Budget.cancelled:
+            raise KeyboardInterrupt from error
+        return TraceCorruptError(
+            f"{path}: damaged{place}: reading it takes longer than its size explains; copy it again, or record again"
+        )
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         truncated = _truncation(path)
         if truncated:
@@ -209,8 +217,10 @@ def _open_copy(real: Path, path: Path, journal: Path) -> OpenTrace:
     return OpenTrace(connection, directory)
 
 
-def _connect(real: Path, options: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{real.as_uri()}?{options}", uri=True, timeout=BUSY_TIMEOUT_S)
+def _connect(real: Path, options: str) -> BoundedConnection:
+    connection = sqlite3.connect(
+        f"{real.as_uri()}?{options}", uri=True, timeout=BUSY_TIMEOUT_S, factory=BoundedConnection
+    )
     connection.text_factory = _decode
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")

@@ -92,7 +92,7 @@ _EXITS: Final = (
     "WHERE first >= (SELECT max(first) FROM epoch WHERE first <= :start) AND first < :stop "
     f"AND seq BETWEEN max(first, :start) AND min(last, :stop - 1) AND {_SOUND}"
 )
-_EXITS_IN_ORDER: Final = f"{_EXITS} ORDER BY first, seq"
+_EXITS_IN_ORDER: Final = f"{_EXITS} ORDER BY first, seq LIMIT 1 + :stop - :start"  # one too many is enough to know
 
 # What a replay needs, and no more: a column less is a sixth of the time. Values below 0, which are of 64 bits and rare,
 # are left out and so leave a gap.
@@ -210,9 +210,10 @@ class TraceReader:
     def packed_sites(self) -> list[PackedSite]:
         """As `sites`, but of each only what tells where its accesses go: a boot can have ten thousands."""
         with opening.translated(self.path, "in site_packed"):
-            rows: list[PackedSite] = self._connection.execute(
-                "SELECT address, kind, vcpu, region FROM site_packed ORDER BY id"
-            ).fetchall()
+            rows = cast(
+                list[PackedSite],
+                self._connection.fetch("SELECT address, kind, vcpu, region FROM site_packed ORDER BY id"),
+            )
             first, last = self._connection.execute(
                 "SELECT (SELECT min(id) FROM site_packed), (SELECT max(id) FROM site_packed)"
             ).fetchone()
@@ -234,7 +235,7 @@ class TraceReader:
     def region_names(self) -> dict[int, str]:
         """Names of regions by their numbers in `packed_sites`."""
         with opening.translated(self.path, "in region_name"):
-            return dict(self._connection.execute("SELECT id, name FROM region_name").fetchall())
+            return dict(cast(list[tuple[int, str]], self._connection.fetch("SELECT id, name FROM region_name")))
 
     @cached_property
     def regions(self) -> list[Region]:
@@ -419,7 +420,7 @@ class TraceReader:
             "wanted": wanted,
             "from_ns": min(from_ns, _LATEST_NS),
             "to_ns": min(to_ns, _LATEST_NS),
-            "limit": limit,
+            "limit": limit if limit >= 0 else 1 + stop - start,
         }
         with opening.translated(self.path, f"between exits {start} and {stop - 1}"):
             return self._connection.execute(
@@ -432,7 +433,7 @@ class TraceReader:
         """All rows of a small table or view; each value has its column's type."""
         columns = _COLUMNS[table]
         with opening.translated(self.path, f"in {table}"):
-            found = self._connection.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}").fetchall()
+            found = self._connection.fetch(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}")
         rows = [dict(zip(columns, row, strict=True)) for row in found]
         for row in rows:
             self._check_row(table, row)
@@ -447,9 +448,9 @@ class TraceReader:
         columns = _COLUMNS["site"]
         kinds = tuple(columns.values())
         with opening.translated(self.path, "in site"):
-            rows = self._connection.execute(
+            rows = self._connection.fetch(
                 f"SELECT {', '.join(columns)} FROM site WHERE id BETWEEN ? AND ? ORDER BY id", (first, last)
-            ).fetchall()
+            )
         for row in rows:
             if tuple(map(type, row)) != kinds:
                 self._check_row("site", dict(zip(columns, row, strict=True)))
@@ -472,6 +473,8 @@ class TraceReader:
             return 0, 0
         if first != expected:
             raise self._corrupt(f"the first exit has seq {first!r}, not {expected!r}")
+        if not self._connection.has_room(int(last) - int(first)):
+            raise self._corrupt(f"exits {first} to {last} are more than the file has room for")
         return int(first), int(last) + 1
 
     def _check_epochs(self) -> int:
@@ -510,7 +513,7 @@ class TraceReader:
                 )
                 for bar in json.loads(text)
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self._corrupt(f"the base addresses of a PCI function cannot be read: {text[:80]!r}") from None
 
     def _unsound(self, first: int, rows: list[ExitRow]) -> TraceCorruptError:

@@ -27,7 +27,12 @@ COUNTERS: Final = ("exits", "sites", "reads_pio", "writes_pio", "reads_mmio", "w
 _MINIMUM_SQLITE: Final = (3, 37, 0)
 """The first version that knows STRICT tables."""
 
+_MAX_OBJECTS: Final = 1000
+
 _COMMENTS_AND_SPACE: Final = re.compile(r"(?:--[^\n]*|\s)+")
+_COMPUTES: Final = re.compile(r"\b(?:CHECK|AS)\b", re.IGNORECASE)
+"""In a table's definition: a constraint, or a generated column."""
+
 _VIRTUAL: Final = re.compile(r"CREATE VIRTUAL", re.IGNORECASE)
 
 
@@ -55,9 +60,11 @@ def find_foreign(connection: sqlite3.Connection) -> str | None:
     """What in the database is not as the format says, and the way out, as a phrase; None if all is well.
 
     Ordinary tables and indexes of one's own are allowed beside the trace's. What could act when the trace is used is
-    not: triggers, other views, virtual tables.
+    not: triggers, other views, virtual tables, and expressions, which a check of the file would compute.
     """
-    rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchmany(_MAX_OBJECTS)
+    if len(rows) == _MAX_OBJECTS:
+        return f"has {_MAX_OBJECTS} tables and indexes or more, which no trace has; record again"
     found = {name: (kind, _normalise(sql)) for kind, name, sql in rows if isinstance(sql, str)}
     for name, expected in _expected().items():
         if name not in found:
@@ -68,6 +75,8 @@ def find_foreign(connection: sqlite3.Connection) -> str | None:
         if name not in _expected() and (kind in {"trigger", "view"} or _VIRTUAL.match(sql)):
             what = "virtual table" if kind == "table" else kind
             return f"has the {what} {name!r}, which a trace may not have; drop it, or record again"
+        if name not in _expected() and (sql.count("(") > 1 if kind == "index" else _COMPUTES.search(sql)):
+            return f"has the {kind} {name!r} with an expression, which a trace may not have; drop it, or record again"
     return None
 
 
