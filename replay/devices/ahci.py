@@ -128,6 +128,7 @@ class Ahci(Device):
     Args:
         intx: its interrupt.
         drives: by port: None, or whether it is an ATAPI drive.
+        foresees: see `AhciPort`.
     """
 
     title = "AHCI SATA controller (ICH9)"
@@ -135,13 +136,15 @@ class Ahci(Device):
     width = 4
     kept_by_reset = ("index", "port?_clb", "port?_fb", "port?_ci")  # QEMU's reset leaves them alone
 
-    def __init__(self, intx: Line, drives: Sequence[bool | None] = ()) -> None:
+    def __init__(self, intx: Line, drives: Sequence[bool | None] = (), *, foresees: bool = False) -> None:
         self._intx = intx
         self._index = 0
         self._ghc = GHC_AE
         self._ports: tuple[AhciPort, ...] = ()
         kinds = [*drives, *(None,) * PORTS][:PORTS]
-        self._ports = tuple(AhciPort(self._update, present=kind is not None, packet=bool(kind)) for kind in kinds)
+        self._ports = tuple(
+            AhciPort(self._update, present=kind is not None, packet=bool(kind), foresees=foresees) for kind in kinds
+        )
         self._readers: dict[int, Callable[[], int]] = {GHC: self._read_ghc, IS: self._read_is}
         self._writers: dict[int, Callable[[int], None]] = {GHC: self._write_ghc, IS: self._write_is}
         for offset, value in ((CAP, CAP_VALUE), (PI, (1 << PORTS) - 1), (VS, VS_1_0)):

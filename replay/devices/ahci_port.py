@@ -36,10 +36,14 @@ class AhciPort:
         changed: called when PxIS or PxIE changed.
         present: there is a drive.
         packet: it is an ATAPI drive.
+        foresees: whether a CPU may be recorded to see a command's end before another one's access that issued it.
     """
 
-    def __init__(self, changed: Callable[[], None], *, present: bool = False, packet: bool = False) -> None:
+    def __init__(
+        self, changed: Callable[[], None], *, present: bool = False, packet: bool = False, foresees: bool = False
+    ) -> None:
         self._changed = changed
+        self._foresees = foresees
         self.present = present
         # PxTFD and PxSIG as the drive's first register FIS has them; QEMU's empty port sends one, too
         self._first_fis = (0x0170, 0xEB14_0101) if packet else (0x0130, 0x0000_0101)
@@ -67,6 +71,10 @@ class AhciPort:
         self._tfd_open = False
         """No read has shown PxTFD since a command ended."""
         self._ci_seen = self._sact_seen = False
+        self._foreseen = False
+        """A command that is still to be issued has ended, and its interrupt was seen."""
+        self._early = 0
+        """Slots of queued commands that are still to be issued and have ended."""
         if self.present:
             self._greet()
 
@@ -149,14 +157,18 @@ class AhciPort:
         fresh = slots & ~self.plain
         if not fresh:
             return
-        queued = fresh & self.sact
+        queued = fresh & (self.sact | self._early)
         plain = fresh & ~queued
+        self._early &= ~fresh
         self.ci &= ~fresh
         self.sact &= ~queued
         self.plain |= plain
         self.queued |= queued
         self._ci_seen = self._sact_seen = False
-        self._end((IS_DHRS if plain else 0) | (IS_SDBS if queued else 0))
+        if self._foreseen:
+            self._foreseen = False
+        else:
+            self._end((IS_DHRS if plain else 0) | (IS_SDBS if queued else 0))
 
     def _end(self, bits: int) -> None:
         """Commands have ended, as far as is known."""
@@ -172,8 +184,12 @@ class AhciPort:
         """PxIS is `hw`: commands ended otherwise, or have not ended."""
         more, less = hw & ~self.interrupts, self.interrupts & ~hw
         possible = (PLAIN_ENDS if self.plain else 0) | (QUEUED_ENDS if self.queued else 0)
+        foreseen = bool(more & ~possible) and self._foresees and self.present and bool(self.cmd & CMD_ST)
+        if foreseen:
+            possible = PLAIN_ENDS | QUEUED_ENDS
         if more & ~possible or less & ~self._guessed:
             return False
+        self._foreseen = self._foreseen or foreseen
         self.interrupts = hw
         self._guessed &= hw
         if more & IS_TFES:
@@ -198,7 +214,7 @@ class AhciPort:
     def assume_pending(self, pending: bool) -> bool:
         """IS shows that this port does, or does not, ask for an interrupt."""
         if pending:
-            ends = (IS_DHRS if self.plain else 0) | (IS_SDBS if self.queued else 0)
+            ends = (IS_DHRS if self.plain else 0) | (IS_SDBS if self.queued else 0) or IS_DHRS | IS_SDBS
             if not ends & self.enabled or not self.assume_is(self.interrupts | ends):
                 return False
             if ends & ends - 1:  # either would do
@@ -215,7 +231,9 @@ class AhciPort:
 
     def assume_sact(self, hw: int) -> bool:
         """PxSACT is `hw`: other queued commands have ended."""
-        if (self.sact ^ hw) & ~self.queued:
+        if self._foreseen:
+            self._early |= self.sact & ~hw & ~self.queued
+        if (self.sact ^ hw) & ~self.queued & ~self._early:
             return False
         self.sact = hw
         return True

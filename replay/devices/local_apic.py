@@ -20,6 +20,7 @@ Follows QEMU where the guest can see a difference from the manual:
   the timer runs out next. A timer whose LVT entry is masked does not run out.
 - APR is always 0; an EOI is passed on to the I/O APICs for level interrupts. A lowest-priority interrupt goes to the
   first CPU that it may go to.
+- While LINT0 is not masked, in whatever mode, a CPU that takes an interrupt acknowledges the 8259A pair first.
 - INIT keeps ID. The shorthands "self" and "all but self" mean the CPU whose initial ID is the sender's ID now.
 
 Acknowledges. That the CPU takes an interrupt is no access, so a recording may not show it. The model therefore keeps
@@ -421,8 +422,7 @@ class LocalApic(Device):
     @property
     def accepts_extint(self) -> bool:
         """Whether the CPU acknowledges the 8259A pair."""
-        entry = self._lvt[LINT0]
-        return not entry & LVT_MASKED and entry >> 8 & 7 != FIXED
+        return not self._lvt[LINT0] & LVT_MASKED
 
     def expect_acknowledges(self) -> None:
         """The interrupts that the CPU takes will be told, by `acknowledge`: none is inferred from now on."""

@@ -18,6 +18,7 @@ from ..devices.i82078_data import no_dma
 from ..devices.medium import Medium
 from ..devices.piix_bmdma import PiixBusMaster
 from .drives import Drive, ata_drives, floppy_drives
+from .topology import apic_ids
 from .wiring import Wiring
 
 CHANNELS: Final = ((0x1F0, 0x3F6, 14), (0x170, 0x376, 15))
@@ -66,9 +67,9 @@ def add_ahci(wiring: Wiring) -> None:
         name = "ide" if function.name == CHIPSET_AHCI and wiring.guest.machine == "q35" else function.what.qdev_id
         own = ata_drives(wiring.guest, 1, AHCI_PORTS, name)
         kinds = {drive.bus: drive.is_cd for drive in own}
-        ahci = wiring.board.add(
-            f"ahci@{function.name}", Ahci(function.intx, [kinds.get(port) for port in range(AHCI_PORTS)])
-        )
+        ports = [kinds.get(port) for port in range(AHCI_PORTS)]
+        model = Ahci(function.intx, ports, foresees=len(apic_ids(wiring.guest)) > 1)
+        ahci = wiring.board.add(f"ahci@{function.name}", model)
         function.show(AHCI_BAR, ahci)
         function.show(PAIR_BAR, ahci, at=PAIR)
 

@@ -42,11 +42,11 @@ DISK, EMPTY, CD = 0, 1, 2
 class Hba:
     """A disk at port 0, a CD drive at port 2, nothing at the others."""
 
-    def __init__(self, *, start: bool = False) -> None:
+    def __init__(self, *, start: bool = False, foresees: bool = False) -> None:
         self.intx = Line()
         self.edges: list[bool] = []
         self.intx.connect(self.edges.append)
-        self.ahci = Ahci(self.intx, (False, None, True))
+        self.ahci = Ahci(self.intx, (False, None, True), foresees=foresees)
         if start:
             self.put(GHC, GHC_IE)
             for port in (DISK, EMPTY, CD):
@@ -326,6 +326,23 @@ def test_a_slot_that_is_used_again_was_free_even_if_its_command_seemed_to_take_i
     assert hba.shows(PXIS, IS_SDBS, DISK) == "matched"
     assert hba.shows(SACT, 0, DISK) == "matched"
     assert hba.shows(CI, 0, DISK) == "matched"
+
+
+def test_a_cpu_may_see_a_commands_end_before_another_cpus_access_is_recorded() -> None:
+    hba = Hba(start=True, foresees=True)
+    hba.put(SACT, 2, DISK)
+    assert hba.shows(IS, 1) == "assumed"
+    assert hba.shows(PXIS, IS_SDBS, DISK) == "assumed"
+    hba.put(PXIS, IS_SDBS, DISK)
+    assert hba.shows(SACT, 0, DISK) == "assumed"
+    hba.put(CI, 2, DISK)
+    assert hba.shows(IS, 0) == "matched"
+    assert hba.shows(SACT, 0, DISK) == "matched"
+    hba.put(CI, 1, DISK)
+    assert hba.shows(PXIS, IS_DHRS, DISK) == "matched"
+    hba.put(PXIS, IS_DHRS, DISK)
+    assert hba.shows(PXIS, 0x80, DISK) == "diverged", "no command ends so"
+    assert hba.shows(IS, 2) == "diverged", "there is no drive"
 
 
 def test_a_slot_that_is_used_again_was_free() -> None:
