@@ -18,8 +18,8 @@ from vmdev.replay.errors import GoldenError, TraceError, VmdevError
 from vmdev.replay.goldens import REST, Changes, Golden, Part
 from vmdev.replay.machines import Board
 from vmdev.replay.printable import printable
-from vmdev.replay.report.text import _number as number
 from vmdev.replay.report.text import first_root, in_short, sentence
+from vmdev.replay.report.wording import number
 from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.verdict import Verdict
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from .errors import GoldenError
 from .judging.rulefiles import beside
-from .report.text import _bits as bit_numbers
-from .report.text import _place as place_text
+from .report.wording import bits as bit_numbers
+from .report.wording import place_of
 from .verdict import DeviceVerdict, Verdict
 
 SUFFIX: Final = ".golden.json"
@@ -115,7 +115,7 @@ def rest_part(verdict: Verdict) -> Part:
         part["stale"] = len(verdict.stale)
     if verdict.unanswered:
         part["unanswered"] = verdict.unanswered
-    unclaimed = {place_text(row): {"reads": row.reads, "writes": row.writes} for row in verdict.unclaimed}
+    unclaimed = {place_of(row): {"reads": row.reads, "writes": row.writes} for row in verdict.unclaimed}
     if unclaimed:
         part["unclaimed"] = dict(sorted(unclaimed.items()))
     return part

@@ -79,7 +79,7 @@ def first_root(verdict: Verdict, device: str) -> str:
     if not roots:
         return ""
     title = f"Root divergence 1 of {len(roots):,} in {device}"
-    return "\n".join(printable(line) for line in (title, *(f"  {line}" for line in _root(roots[0], verdict))))
+    return "\n".join(printable(line) for line in (title, *(f"  {line}" for line in root_lines(roots[0], verdict))))
 
 
 def in_short(root: Divergence) -> str:
@@ -89,8 +89,8 @@ def in_short(root: Divergence) -> str:
         error = root.detail.strip().splitlines()
         return printable(f"{name}: the model failed at seq {root.seq:,}{': ' + error[-1] if error else ''}")
     hw, model, size = root.hw or 0, root.model or 0, root.size or 0
-    values = f"hw={_value(hw, size)} model={_value(model, size)}"
-    return printable(f"{name}: {values}, differing bits {_bits(hw ^ model)}, at seq {root.seq:,}")
+    values = f"hw={value(hw, size)} model={value(model, size)}"
+    return printable(f"{name}: {values}, differing bits {bits(hw ^ model)}, at seq {root.seq:,}")
 
 
 def _headline(verdict: Verdict) -> str:
