@@ -72,7 +72,7 @@ def minimize(
             reader,
             output,
             [
-                (reader.first_exit + found.source.seqs[item], access)
+                (found.source.seqs[item], access)
                 for item, access in found.exits
             ],
             part.events(),

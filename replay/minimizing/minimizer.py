@@ -3,8 +3,8 @@
 First whole devices are left out, then everything but what has to stay (`needs.py`), and what is left by delta
 debugging. A slice holds if it ends with the same divergence and nothing wrong before it, and if the device, and those
 that it asks, are then in the same state as after the whole recording: what put them there has not been left out, so
-that a right model would answer as the recorded device did. Where that leaves many accesses, a second try does without
-the state.
+that a right model would answer as the recorded device did. Where that leaves many accesses, a second stage does without
+the others' state, and a third without any.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..device import Device
-from ..errors import NothingComparedError, VmdevError
+from ..errors import MinimizingError, NothingComparedError, VmdevError
 from ..guest import Guest, PciFunction, Region
 from ..selection import Selection
 from ..verdict import Divergence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..trace.rows import Access
 
 FEW: Final = 30
-"""Exits; a result of more is tried again without regard to the state."""
+"""Exits; if more are left, the next stage is tried."""
 
 PROGRESS_S: Final = 0.2
 
@@ -140,6 +140,8 @@ class Minimizer:
         self._told = 0.0
         self._replays = 0
         self._tried: dict[tuple[int, ...], bool] = {}
+        self._may_simplify = True
+        self._share = 1.0
 
     def run(self) -> Minimized | None:
         """The result; None if nothing diverges."""
@@ -155,7 +157,7 @@ class Minimizer:
         if not verdict.roots:
             return None
         root = verdict.roots[0]
-        self._source = source = Source(self._trace, root.seq - _first_of(self._trace) + 1, kinds)
+        self._source = source = Source(self._trace, root.seq + 1, kinds)
         everything = list(range(len(source.items)))
         self._signature = Signature.of(root)
         self._last = everything[-1]
@@ -167,33 +169,28 @@ class Minimizer:
         self._watched = tuple(self._related(board, root))
         whole = self._replay(everything, owners=owners)
         if whole.root is None or Signature.of(whole.root) != self._signature:
-            raise AssertionError("a replay of the exits up to a divergence does not show it")
+            raise MinimizingError(
+                f"{root.device} diverges at exit {root.seq}, but not when the exits up to it are replayed once more: a "
+                "model depends on more than these"
+            )
         self._states = whole.states
-        self._best = everything
-        timed_out = False
-        same_state: frozenset[str] = frozenset()
-        try:
-            for watched in ((self._watched, self._watched), ((root.device,), (root.device,)), ((), (root.device,))):
-                self._same, self._pinning = watched
-                self._tried.clear()
-                before = self._best
-                if before is everything or self._exits(before) > FEW:
-                    self._reduce(before, owners)
-                    if self._best is not before or before is everything:
-                        same_state = frozenset(self._same)
-        except _TimeIsUpError:
-            timed_out = True
-            same_state = frozenset(self._same) if self._best is not before else same_state
-        self._small, self._guest = self._guest, self._trace.guest
-        found = self._replay(self._best).root
-        assert found is not None
+        found = None
+        for self._may_simplify in (True, False):
+            self._guest = self._trace.guest
+            self._best = everything
+            same, timed_out = self._by_stages(everything, owners)
+            self._small, self._guest = self._guest, self._trace.guest
+            found = self._replay(self._best).root
+            if found is not None and Signature.of(found) == self._signature:
+                break
+        assert found is not None  # at the latest when nothing was simplified
         return Minimized(
             source,
             self._best,
             root,
             found,
             self._trace.exit_count,
-            same_state.issuperset(self._watched),
+            same.issuperset(self._watched),
             owners,
             self._watched,
             self._replays,
@@ -237,6 +234,28 @@ class Minimizer:
 
     # Steps
 
+    def _by_stages(
+        self, everything: Sequence[int], owners: Mapping[int, tuple[str, int]]
+    ) -> tuple[frozenset[str], bool]:
+        """Find the best, at first very carefully. Which models are in the same state, and whether time was up."""
+        device = self._signature.device
+        same: frozenset[str] = frozenset()
+        timed_out = False
+        stages = ((0.5, self._watched, self._watched), (0.8, (device,), (device,)), (1.0, (), (device,)))
+        for self._share, self._same, self._pinning in stages:
+            before = self._best
+            if before is not everything and self._exits(before) <= FEW:
+                break
+            self._tried.clear()
+            try:
+                self._reduce(before, owners)
+                timed_out = False
+            except _TimeIsUpError:
+                timed_out = True
+            if self._best is not before:
+                same = frozenset(self._same)
+        return same, timed_out
+
     def _reduce(self, items: Sequence[int], owners: Mapping[int, tuple[str, int]]) -> None:
         """From `items`, which hold, to the best."""
         kept = self._without_devices(items, owners)
@@ -272,6 +291,8 @@ class Minimizer:
 
     def _simplify_guest(self, items: Sequence[int]) -> None:
         """Build smaller boards from now on, if they do: only what the memory map has where exits go."""
+        if not self._may_simplify:
+            return
         source = self._source
         sites = {item[1] for item in map(source.items.__getitem__, items) if type(item) is tuple}
         places = {(site.space, site.address) for site in map(source.site, sites)}
@@ -335,22 +356,22 @@ class Minimizer:
         known = self._tried.get(key)
         if known is not None:
             return known
-        if self._limit_s is not None and time.monotonic() - self._began > self._limit_s:
+        if self._limit_s is not None and time.monotonic() - self._began > self._limit_s * self._share:
             raise _TimeIsUpError
         result = self._replay(kept)
-        same = (
+        shows = (
             result.root is not None
             and Signature.of(result.root) == self._signature
             and all(result.states.get(name) == self._states.get(name) for name in self._same)
         )
-        self._tried[key] = same
-        if same and len(kept) < len(self._best):
+        self._tried[key] = shows
+        if shows and len(kept) < len(self._best):
             self._best = list(kept)
         now = time.monotonic()
         if now - self._told > PROGRESS_S:
             self._told = now
             self._tell(f"{self._exits(self._best):,} exits left, {self._replays:,} replays, {now - self._began:.0f} s")
-        return same
+        return shows
 
     def _replay(self, kept: Sequence[int], owners: dict[int, tuple[str, int]] | None = None) -> _Result:
         part = Slice(self._source, kept)
@@ -425,10 +446,6 @@ def _first(
     except NothingComparedError:
         return None
     return roots[0] if roots else None
-
-
-def _first_of(trace: Trace) -> int:
-    return getattr(trace, "first_exit", 0)
 
 
 def _until(selection: Selection) -> Selection:

@@ -5,7 +5,9 @@ register does not tell that the device needed it. So of what could matter to the
 
 - an access to one of several registers at an offset needs the writes that led there: an index register, a bank's bit;
 - the last write to each register of the wrong one's part (`Register.part`), with those right before it to the same
-  place: a value can be written in several pieces. Of a register that cannot be read, several values: it takes commands;
+  place: a value can be written in several pieces. Of a register that cannot be read several values: it takes commands.
+  At the wrong register's own offset several writes: a model that ignores it may take others for writes to it. Several
+  of all registers, if the wrong one's offset has banks but the model never changes them;
 - the last read of the wrong register itself, which may have had side effects.
 """
 
@@ -21,8 +23,8 @@ from ..registers import Direction
 BANKED_MAX: Final = 64
 """Offsets with several registers that are looked at: a PCI host has thousands."""
 
-COMMANDS: Final = 4
-"""Values of a register that cannot be read of which the last write stays."""
+SEVERAL: Final = 4
+"""Writes, where the last one alone will not do."""
 
 RUN: Final = 8
 """Writes in a row to one place that stay together."""
@@ -100,6 +102,8 @@ class Census:
         pinned: set[int] = set()
         seen: dict[tuple[object, ...], int] = {}
         readable = {(register.offset, register.bank) for register in self._device.registers if register.access != "w"}
+        # Where a model's bank never changes, which writes should have changed it is not known.
+        at_any = root is not None and root.offset in self._banked and root.offset not in self._selectors
         for at in range(len(self.uses) - 1, -1, -1):
             use = self.uses[at]
             if root is not None and use.item >= root.item:
@@ -112,12 +116,16 @@ class Census:
                     seen[key] = 1
                     pinned.add(use.item)
                 continue
+            at_root = root is not None and (use.offset, use.size) == (root.offset, root.size)
             is_command = use.registers and not any(
                 (use.offset, bank or None) in readable for _, bank, _ in use.registers
             )
-            if (*key, use.value) in seen or seen.get(key, 0) >= (COMMANDS if is_command else 1):
+            count = seen.get(key, 0)
+            if count >= (SEVERAL if at_any or is_command or at_root else 1):
                 continue
-            seen[key] = seen.get(key, 0) + 1
+            if is_command and not (at_any or at_root) and (*key, use.value) in seen:
+                continue
+            seen[key] = count + 1
             seen[(*key, use.value)] = 1
             pinned.update(self._run(at))
         return pinned

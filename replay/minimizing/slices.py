@@ -24,7 +24,7 @@ class Source:
 
     Args:
         trace: the recording.
-        end: number of exits to take, from the trace's first on.
+        end: number of the exit after the last one to take.
         kinds: the kinds of events to take besides resets.
     """
 
@@ -37,7 +37,7 @@ class Source:
         self.items: list[Item] = []
         """In order."""
         self.seqs: list[int] = []
-        """Of each item: number of the exit that it is or that it comes before, from 0."""
+        """Of each item: the trace's number of the exit that it is or that it comes before."""
         between: list[Event | Interrupt] = [
             event for event in trace.events() if event.kind in kinds or (event.kind == "reset" and event.seq > 0)
         ]
