@@ -134,6 +134,9 @@ class Judging:
         """Source for the board that `board_for` gives."""
         machine = f", {self.machine!r}" if self.machine is not None else ""
         models = [device for device in self.devices if isinstance(device, UserModel)]
+        if self.board is not None and not isinstance(self.board, Path):
+            name = self.board.__name__
+            return BoardSource((f"from {self.board.__module__} import {name}",), f"{name}(GUEST)")
         if self.board is not None:
             own = ("from pathlib import Path", "from vmdev.replay.user_models import load_board")
             return BoardSource(own, f"load_board(Path({str(self.board)!r}), GUEST)")
