@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -18,8 +18,9 @@ from vmdev.replay.errors import UserModelError
 from vmdev.replay.guest import Guest
 from vmdev.replay.judging import rulefiles
 from vmdev.replay.machines import Board, Placement, Replacement, build
+from vmdev.replay.minimizing import Bench, BoardSource
 from vmdev.replay.printable import printable
-from vmdev.replay.replayer import Replayer
+from vmdev.replay.replayer import Replayer, Trace
 from vmdev.replay.selection import AddressRange, Bounds, Selection
 from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.user_models import find_model, load_board, make, span
@@ -87,28 +88,74 @@ class Judging:
         Raises:
             VmdevError: a model, a board or a file of rules cannot be used, or there is no such machine or device.
         """
-        path = reader.path
-        return Replayer(
-            reader,
-            self.board_for(reader.guest),
-            name=path.name,
-            selection=Selection(
-                tuple(device for device in self.devices if isinstance(device, str)),
-                self.addresses,
-                self.seqs,
-                self.times_ns,
-                self.until_divergence,
-            ),
-            contracts=_merged(map(rulefiles.read_contracts, _files(self.contracts, path, rulefiles.CONTRACTS_SUFFIX))),
-            known=[
-                entry
-                for file in _files(self.known, path, rulefiles.KNOWN_SUFFIX)
-                for entry in rulefiles.read_known(file)
-            ],
-            strict=self.strict,
-            patience_s=self.access_limit_s,
-            give_up=_give_up,
+        bench = self.bench(reader.path)
+        return bench.replayer(reader, bench.board(reader.guest), bench.selection)
+
+    def bench(self, path: Path) -> Bench:
+        """How the trace at `path`, and parts of it, are replayed. The files of rules are read once.
+
+        Raises:
+            VmdevError: a file of rules cannot be used.
+        """
+        contracts = _merged(map(rulefiles.read_contracts, _files(self.contracts, path, rulefiles.CONTRACTS_SUFFIX)))
+        known = [
+            entry for file in _files(self.known, path, rulefiles.KNOWN_SUFFIX) for entry in rulefiles.read_known(file)
+        ]
+
+        def replayer(trace: Trace, board: Board, selection: Selection) -> Replayer:
+            return Replayer(
+                trace,
+                board,
+                name=path.name,
+                selection=selection,
+                contracts=contracts,
+                known=[replace(entry) for entry in known],
+                strict=self.strict,
+                patience_s=self.access_limit_s,
+                give_up=_give_up,
+            )
+
+        selection = Selection(
+            tuple(device for device in self.devices if isinstance(device, str)),
+            self.addresses,
+            self.seqs,
+            self.times_ns,
+            self.until_divergence,
         )
+        return Bench(self.board_for, replayer, selection)
+
+    @property
+    def model_options(self) -> list[str]:
+        """The values of --device that bring models."""
+        models = [device for device in self.devices if isinstance(device, UserModel)]
+        return [f"{each.name}={each.model}{f'@{each.place}' if each.place else ''}" for each in models]
+
+    def board_source(self) -> BoardSource:
+        """Source for the board that `board_for` gives."""
+        machine = f", {self.machine!r}" if self.machine is not None else ""
+        models = [device for device in self.devices if isinstance(device, UserModel)]
+        if self.board is not None and not isinstance(self.board, Path):
+            name = self.board.__name__
+            return BoardSource((f"from {self.board.__module__} import {name}",), f"{name}(GUEST)")
+        if self.board is not None:
+            own = ("from pathlib import Path", "from vmdev.replay.user_models import load_board")
+            return BoardSource(own, f"load_board(Path({str(self.board)!r}), GUEST)")
+        if not models:
+            return BoardSource(expression=f"build(GUEST{machine})")
+        imports = ["from vmdev.replay.user_models import make"]
+        needed = {"build", "Replacement"}
+        parts = []
+        for each in models:
+            found = find_model(each.model) if isinstance(each.model, str) else each.model
+            imports.append(f"from {found.__module__} import {found.__qualname__}")
+            place = ""
+            if each.place is not None:
+                needed.add("Placement")
+                at = _placement(each.place, found)
+                place = f", {each.place.space}=(Placement({at.base:#x}, {at.size}),)"
+            parts.append(f"{each.name!r}: Replacement(make({found.__qualname__}, GUEST){place})")
+        imports.append(f"from vmdev.replay.machines import {', '.join(sorted(needed))}")
+        return BoardSource(tuple(imports), f"build(GUEST{machine}, replacements={{{', '.join(parts)}}})")
 
     def board_for(self, guest: Guest) -> Board:
         """The board that is asked for, for a guest."""
@@ -125,10 +172,13 @@ def _replacement(what: UserModel, guest: Guest) -> Replacement:
     model = find_model(what.model) if isinstance(what.model, str) else what.model
     if what.place is None:
         return Replacement(make(model, guest))
-    first, last = what.place.first, what.place.last
-    place = Placement(first, span(model) if first == last else last - first + 1)
+    place = _placement(what.place, model)
     on_pio = what.place.space == "pio"
     return Replacement(make(model, guest), pio=(place,) if on_pio else (), mmio=() if on_pio else (place,))
+
+
+def _placement(place: AddressRange, model: type[Device]) -> Placement:
+    return Placement(place.first, span(model) if place.first == place.last else place.last - place.first + 1)
 
 
 def _files(given: Iterable[Path], trace: Path, suffix: str) -> list[Path]:

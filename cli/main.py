@@ -19,7 +19,18 @@ from vmdev.replay.errors import VmdevError
 from vmdev.replay.printable import printable
 from vmdev.replay.version import vmdev_version
 
-COMMANDS: Final = ("record", "import", "replay", "bless", "info", "show", "devices", "machines")
+COMMANDS: Final = (
+    "record",
+    "import",
+    "replay",
+    "bless",
+    "minimize",
+    "reproduce",
+    "info",
+    "show",
+    "devices",
+    "machines",
+)
 """Each is a function of its own name in a module of its own name, imported when it is needed; where Python has the name
 for itself, both end in an underscore."""
 

@@ -73,6 +73,10 @@ class ModelHungError(VmdevError):
         super().__init__(message)
 
 
+class MinimizingError(VmdevError):
+    """A divergence cannot be shown by less, or by a test."""
+
+
 class RecordError(VmdevError):
     """A recording could not be made."""
 

@@ -248,6 +248,10 @@ class TraceReader:
             regions.append(Region(**row))
         return sorted(regions, key=lambda region: (region.snapshot, region.space, region.first))
 
+    def snapshots(self) -> dict[int, int]:
+        """Of each snapshot of the address spaces, by its number: how many exits were recorded before it."""
+        return {row["snapshot"]: row["seq"] for row in self._rows("region", "snapshot")}
+
     def events(self) -> list[Event]:
         """Everything that is no exit, in order."""
         return [Event(**row) for row in self._rows("event", "seq, rowid")]

@@ -39,6 +39,11 @@ ALLOWED = {
     },
     "importers": {"importers", "guest", "errors", "trace.writer"},
     "provenance": set(),
+    "reproducing": {"device"},
+    "minimizing": {
+        "minimizing", "bus", "clock", "device", "errors", "guest", "irq", "machines.board", "naming", "registers",
+        "replayer", "reproducing", "selection", "trace.rows", "verdict",
+    },
     "activity": {"device", "naming", "routes", "trace.rows"},
     "report": {"report", "verdict", "activity", "registers", "disassembly", "printable", "errors"},
     "trace": {"trace", "guest", "errors", "version"},
