@@ -122,10 +122,10 @@ class Clock:
         until_ns = to_ns - self._step_ns
         firings = 0
         while heap and heap[0][0] <= until_ns:
-            deadline_ns, _, timer = heappop(heap)
+            deadline_ns, order, timer = heappop(heap)
             if deadline_ns == timer._queued_ns:
                 timer._queued_ns = NEVER
-            if timer.deadline_ns != deadline_ns:  # re-armed or cancelled since
+            if order != timer._order or timer.deadline_ns != deadline_ns:  # re-armed or cancelled since
                 if timer.deadline_ns < timer._queued_ns:
                     timer._queued_ns = timer.deadline_ns
                     heappush(heap, (timer.deadline_ns, timer._order, timer))
