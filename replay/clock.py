@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from operator import itemgetter
 from typing import Final
 
 from .errors import TimerLoopError
@@ -22,20 +21,24 @@ MAX_FIRINGS_AT_ONCE: Final = 100_000
 """More firings than this at one point of time mean that a timer never ends."""
 
 
-SWEEP_STEP: Final = 10_000
-"""Armings between two looks through the timers."""
+MOST_STALE: Final = 1000
+"""Entries of the heap, at least, before it is looked through for what is not needed any more."""
 
 
 class Timer:
     """A one-shot timer. Made by `Clock.timer`; periodic timers re-arm themselves from their callback."""
 
-    __slots__ = ("_clock", "callback", "deadline_ns")
+    __slots__ = ("_clock", "_order", "_queued_ns", "callback", "deadline_ns")
 
     def __init__(self, clock: Clock, callback: Callable[[], None]) -> None:
         self._clock = clock
         self.callback = callback
         self.deadline_ns = NEVER
         """When it fires, in ns of the clock; `NEVER` while it is not armed."""
+        self._queued_ns = NEVER
+        """The earliest time for which it is in the clock's heap. If that is too early, it is put there anew then."""
+        self._order = 0
+        """Of timers with one deadline, the one that was armed first fires first."""
 
     def arm(self, deadline_ns: int) -> None:
         """Fire at `deadline_ns` (ns) instead of whenever it was to fire before."""
@@ -45,13 +48,16 @@ class Timer:
         if deadline_ns >= NEVER:
             return
         clock = self._clock
+        clock._order = self._order = order = clock._order + 1
+        if deadline_ns >= self._queued_ns:
+            return
+        self._queued_ns = deadline_ns
         heap = clock._heap
-        clock._order = order = clock._order + 1
         heappush(heap, (deadline_ns, order, self))
         due_ns = deadline_ns + clock._step_ns
         if due_ns < clock.deadline_ns:
             clock.deadline_ns = due_ns
-        if order >= clock._sweep_at:
+        if len(heap) > clock._most:
             clock._sweep()
 
     def cancel(self) -> None:
@@ -68,7 +74,7 @@ class Clock:
             during an instruction happens after it, so it is too late for the access that the instruction makes.
     """
 
-    __slots__ = ("_access_ns", "_heap", "_order", "_step_ns", "_sweep_at", "deadline_ns", "firing", "now_ns")
+    __slots__ = ("_access_ns", "_heap", "_most", "_order", "_step_ns", "deadline_ns", "firing", "now_ns")
 
     def __init__(self, now_ns: int = 0, step_ns: int = 0) -> None:
         self._step_ns = step_ns
@@ -79,10 +85,9 @@ class Clock:
         self.firing: Timer | None = None
         """The timer that fires now or fired last: whose fault it is if `advance` raises."""
         self._heap: list[tuple[int, int, Timer]] = []
-        """Deadline, order of arming, timer; also of timers that were since armed for another time, or cancelled."""
+        """Time, order of arming, timer. A timer may have been armed for another time since, or cancelled."""
         self._order = 0
-        self._sweep_at = SWEEP_STEP
-        """The order at which the heap is looked through for what is not needed any more."""
+        self._most = MOST_STALE
         self._access_ns = now_ns
 
     @property
@@ -117,9 +122,14 @@ class Clock:
         until_ns = to_ns - self._step_ns
         firings = 0
         while heap and heap[0][0] <= until_ns:
-            deadline_ns, _, timer = heappop(heap)
-            if timer.deadline_ns != deadline_ns:
-                continue  # re-armed or cancelled since
+            deadline_ns, order, timer = heappop(heap)
+            if deadline_ns == timer._queued_ns:
+                timer._queued_ns = NEVER
+            if order != timer._order or timer.deadline_ns != deadline_ns:  # re-armed or cancelled since
+                if timer.deadline_ns < timer._queued_ns:
+                    timer._queued_ns = timer.deadline_ns
+                    heappush(heap, (timer.deadline_ns, timer._order, timer))
+                continue
             timer.deadline_ns = NEVER
             self.firing = timer
             if deadline_ns > self.now_ns:
@@ -136,13 +146,14 @@ class Clock:
     def _sweep(self) -> None:
         """Remove what will not fire, so that a timer that is armed again and again takes no more and more memory."""
         heap = self._heap
-        kept: dict[int, tuple[int, int, Timer]] = {}
-        for entry in sorted(heap, key=itemgetter(1)):  # of two entries of one timer the first fires
-            if entry[0] == entry[2].deadline_ns:
-                kept.setdefault(id(entry[2]), entry)
-        heap[:] = kept.values()
+        timers = {entry[2] for entry in heap if entry[2].deadline_ns < NEVER}
+        for timer in {entry[2] for entry in heap} - timers:
+            timer._queued_ns = NEVER
+        for timer in timers:
+            timer._queued_ns = timer.deadline_ns
+        heap[:] = [(timer.deadline_ns, timer._order, timer) for timer in timers]
         heapify(heap)
-        self._sweep_at = self._order + max(SWEEP_STEP, len(heap))
+        self._most = max(MOST_STALE, 2 * len(heap))
 
 
 def ticks(elapsed_ns: int, frequency_hz: int) -> int:

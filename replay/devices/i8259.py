@@ -310,8 +310,8 @@ class I8259Pair(Device):
     def _drive(self, chip: Chip, level: int, high: bool) -> None:
         requested = self._master.output
         if len(self._states) == 1 and not requested:  # the usual case, in short: there is no doubt
-            if not high and not (chip.irr | chip.seen) >> level & 1 and not chip.is_unsettled:
-                return  # it was low
+            if not (high or (chip.seen | chip.elcr) >> level & 1 or chip.ltim or chip.is_unsettled):
+                return  # it was low, and requests at rising edges only
             chip.drive(level, high)
             self._is_behind = True
             if self._master.output:

@@ -181,13 +181,12 @@ class TraceReader:
     def sites(self) -> list[Site]:
         """Where accesses come from; a site's place in the list is its id."""
         sites: list[Site] = []
-        for site in self._read_sites(0, _LATEST_NS):
+        _, last = self._read_site_bounds()
+        for site in self._read_sites(0, last):
             if site.id != len(sites):
                 raise self._corrupt(f"the site after {len(sites)} others has id {site.id}, not {len(sites)}")
             sites.append(site)
-        with opening.translated(self.path, "in site_packed"):
-            (last,) = self._connection.execute("SELECT max(id) FROM site_packed").fetchone()
-        if last is not None and last >= len(sites):
+        if last >= len(sites):
             raise self._corrupt(f"the instruction of site {len(sites)} is missing")
         return sites
 
@@ -209,14 +208,14 @@ class TraceReader:
     @cached_property
     def packed_sites(self) -> list[PackedSite]:
         """As `sites`, but of each only what tells where its accesses go: a boot can have ten thousands."""
+        first, last = self._read_site_bounds()
         with opening.translated(self.path, "in site_packed"):
             rows = cast(
                 list[PackedSite],
-                self._connection.fetch("SELECT address, kind, vcpu, region FROM site_packed ORDER BY id"),
+                self._connection.fetch(
+                    "SELECT address, kind, vcpu, region FROM site_packed WHERE id <= ? ORDER BY id", (last,)
+                ),
             )
-            first, last = self._connection.execute(
-                "SELECT (SELECT min(id) FROM site_packed), (SELECT max(id) FROM site_packed)"
-            ).fetchone()
         if not rows:
             return rows
         addresses, kinds, vcpus, _ = zip(*rows, strict=True)
@@ -447,6 +446,14 @@ class TraceReader:
         for name, kind in _COLUMNS[table].items():
             if not isinstance(row[name], kind):
                 raise self._corrupt(f"in {table}, {name} is {row[name]!r}: {row!r}")
+
+    def _read_site_bounds(self) -> tuple[int, int]:
+        """Numbers of the first and the last site so far: a recording that goes on adds others. (0, -1) if none."""
+        with opening.translated(self.path, "in site_packed"):
+            first, last = self._connection.execute(
+                "SELECT (SELECT min(id) FROM site_packed), (SELECT max(id) FROM site_packed)"
+            ).fetchone()
+        return (0, -1) if last is None else (first, last)
 
     def _read_sites(self, first: int, last: int) -> Iterator[Site]:
         columns = _COLUMNS["site"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vmdev.replay.clock import MAX_FIRINGS_AT_ONCE, NEVER, Clock, first_ns_of_tick, ticks
@@ -164,3 +164,69 @@ def test_the_next_access_tells_which_if_there_is_none_at_the_end() -> None:
 
 def test_without_instructions_to_count_nothing_is_late() -> None:
     assert late(0, 100, 320) == [0]
+
+
+class Plain:
+    """Timers as simple as can be: of those that are due, the earliest, and of several the one armed first."""
+
+    def __init__(self, count: int) -> None:
+        self.armed: list[tuple[int, int] | None] = [None] * count
+        self.order = 0
+
+    def arm(self, number: int, deadline_ns: int) -> None:
+        self.order += 1
+        self.armed[number] = deadline_ns, self.order
+
+    def advance(self, to_ns: int) -> list[int]:
+        due = [(*armed, number) for number, armed in enumerate(self.armed) if armed is not None and armed[0] <= to_ns]
+        for _, _, number in due:
+            self.armed[number] = None
+        return [number for _, _, number in sorted(due)]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("arm"), st.integers(0, 3), st.integers(0, 40)),
+            st.tuples(st.just("cancel"), st.integers(0, 3), st.just(0)),
+            st.tuples(st.just("advance"), st.just(0), st.integers(0, 10)),
+        ),
+        max_size=60,
+    ),
+    st.sampled_from([0, 2, 1000]),
+)
+@example([("arm", 2, 1), ("arm", 0, 1), ("arm", 2, 0), ("arm", 2, 1), ("advance", 0, 1)], 0)
+def test_timers_fire_as_plain_ones_do(steps: list[tuple[str, int, int]], most: int) -> None:
+    clock, plain = Clock(), Plain(4)
+    clock._most = most
+    fired: list[int] = []
+    timers = [clock.timer(lambda number=number: fired.append(number)) for number in range(4)]  # type: ignore[misc]
+    expected: list[int] = []
+    for what, number, time_ns in steps:
+        if what == "arm":
+            # Armed for the time for which it is armed already, a timer keeps its place.
+            if timers[number].deadline_ns != clock.now_ns + time_ns:
+                plain.arm(number, clock.now_ns + time_ns)
+            timers[number].arm(clock.now_ns + time_ns)
+        elif what == "cancel":
+            timers[number].cancel()
+            plain.armed[number] = None
+        else:
+            expected += plain.advance(clock.now_ns + time_ns)
+            clock.advance(clock.now_ns + time_ns)
+            assert sorted(fired) == sorted(expected)
+        for timer in timers:
+            assert timer.deadline_ns == NEVER or clock.deadline_ns <= timer.deadline_ns
+    assert fired == expected
+
+
+def test_a_timer_that_is_armed_again_and_again_takes_no_more_memory() -> None:
+    clock = Clock()
+    timer, other = clock.timer(lambda: None), clock.timer(lambda: None)
+    other.arm(1 << 40)
+    for n in range(5000):
+        timer.arm((1 << 50) - n)
+    assert len(clock._heap) < 2100
+    timer.cancel()
+    clock.advance(1 << 41)
+    assert other.deadline_ns == NEVER

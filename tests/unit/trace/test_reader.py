@@ -218,6 +218,69 @@ def test_exits_that_are_recorded_after_opening_are_not_seen(path: Path) -> None:
         assert seqs(opened.exits()) == [0]
 
 
+def test_sites_that_are_recorded_while_they_are_read_do_no_harm(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = TraceWriter(path)
+    writer.add_exit(0, writer.add_site(address=0x60, direction="r"), 1)
+    writer.suspend()
+    with TraceReader(path) as opened:
+        bounds = opened._read_site_bounds
+
+        def then_more() -> tuple[int, int]:
+            found = bounds()
+            more = TraceWriter.open_existing(path)
+            more.add_exit(1, more.add_site(address=0x64 + found[1], direction="r"), 2)
+            more.suspend()
+            return found
+
+        monkeypatch.setattr(opened, "_read_site_bounds", then_more)
+        assert len(opened.packed_sites) == 1
+        assert len(opened.sites) == 2
+        assert opened.site(0) == opened.sites[0]
+        with pytest.raises(IndexError):
+            opened.site(2)
+
+
+# The quickest form
+
+
+def test_accesses_are_exits_without_their_numbers(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "STREAM_CHUNK", 4)
+    with TraceReader(trace) as opened:
+        assert [(first, len(rows)) for first, rows in opened.accesses()] == [(0, 4), (4, 4), (8, 2)]
+        assert list(opened.accesses(7, 9)) == [(7, [(700, 1, 7), (800, 0, 8)])]
+
+
+def test_accesses_have_unsigned_values(path: Path) -> None:
+    with TraceWriter(path) as writer:
+        site = writer.add_site(address=0, direction="r", size=8, space="mmio")
+        for value in (U64_MASK, 1, 1 << 63):
+            writer.add_exit(5, site, value)
+    with TraceReader(path) as opened:
+        assert list(opened.accesses()) == [(0, [(5, 0, U64_MASK), (5, 0, 1), (5, 0, 1 << 63)])]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM exit WHERE seq = 5",
+        "UPDATE exit SET site = 2 WHERE seq = 5",
+        "UPDATE exit SET site = -1 WHERE seq = 5",
+    ],
+)
+def test_damage_is_found_in_the_quickest_form_too(trace: Path, damage: Callable[..., None], statement: str) -> None:
+    damage(statement)
+    with TraceReader(trace) as opened, pytest.raises(TraceCorruptError, match="exit 5 "):
+        list(opened.accesses())
+
+
+def test_a_site_is_read_alone_or_with_all_others(trace: Path) -> None:
+    with TraceReader(trace) as opened:
+        assert opened.packed_sites == [(0x71, 1, 0, 2), (0xFEE000B0, 4 | 16 | 32, 0, 1)]
+        assert [opened.region_names[region or 0] for _, _, _, region in opened.packed_sites] == ["rtc", "apic-msi"]
+        alone = [opened.site(number) for number in range(2)]
+        assert alone == opened.sites
+
+
 # Context
 
 
