@@ -37,7 +37,12 @@ def test_a_page_works(page: str, tmp_path: Path) -> None:
     recording, count = PAGES[page]
     shutil.copy(ROOT / "traces" / f"{recording}.db", tmp_path)
     programs = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_ADDOPTS": "--disable-warnings -W ignore",
+    }
     ran = []
     for block in BLOCK.finditer((ROOT / "docs" / f"{page}.md").read_text()):
         if block["name"]:
