@@ -96,7 +96,7 @@ def test_the_page_is_as_shown(run: Run) -> None:
             assert same, f"$ {found['command']}\n{done.stdout}{done.stderr}"
             assert done.returncode == ("Root divergence" in shown), found["command"]
             ran += 1
-    assert ran == 8
+    assert ran == 9
 
 
 def test_its_ci_is_five_lines_green_and_red_with_a_bug(run: Run, project: Path) -> None:
