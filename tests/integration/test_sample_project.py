@@ -72,7 +72,7 @@ def run(project: Path) -> Run:
     """Runs a command in the project, as a person would."""
     programs = Path(sys.executable).parent
     environment = {
-        **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": "--disable-warnings -W ignore", "COLUMNS": "80",
+        **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "80",
         "PYTHONWARNINGS": "ignore",
     }  # fmt: skip
     for variable in ("CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
