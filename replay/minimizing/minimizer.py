@@ -10,6 +10,7 @@ the others' state, and a third without any.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ..device import Device
 from ..errors import MinimizingError, NothingComparedError, VmdevError
 from ..guest import Guest, PciFunction, Region
+from ..routes import MMIO
 from ..selection import Selection
 from ..verdict import Divergence
 from .ddmin import ddmin
@@ -294,12 +296,22 @@ class Minimizer:
         if not self._may_simplify:
             return
         source = self._source
-        sites = {item[1] for item in map(source.items.__getitem__, items) if type(item) is tuple}
-        places = {(site.space, site.address) for site in map(source.site, sites)}
+        numbers = {item[1] for item in map(source.items.__getitem__, items) if type(item) is tuple}
+        sites = [source.packed_sites[number] for number in numbers]
+        places = {
+            space: sorted({address for address, kind, *_ in sites if bool(kind & MMIO) == (space == "mmio")})
+            for space in ("pio", "mmio")
+        }
+
+        def is_used(region: Region) -> bool:
+            there = places.get(region.space, [])
+            at = bisect_left(there, region.first)
+            return at < len(there) and there[at] <= region.last
+
         regions = {
             (region.space, region.first, region.last, region.name): region
             for region in self._trace.guest.regions
-            if any(region.space == space and region.first <= address <= region.last for space, address in places)
+            if is_used(region)
         }
         before = self._guest
         if not self._try(replace(self._trace.guest, regions=tuple(regions.values()), functions=()), items):

@@ -42,7 +42,7 @@ ALLOWED = {
     "reproducing": {"device"},
     "minimizing": {
         "minimizing", "bus", "clock", "device", "errors", "guest", "irq", "machines.board", "naming", "registers",
-        "replayer", "reproducing", "selection", "trace.rows", "verdict",
+        "replayer", "reproducing", "routes", "selection", "trace.rows", "verdict",
     },
     "activity": {"device", "naming", "routes", "trace.rows"},
     "report": {"report", "verdict", "activity", "registers", "disassembly", "printable", "errors"},
