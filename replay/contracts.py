@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from .clock import NANOSECONDS_PER_SECOND
 from .errors import ContractError
 from .registers import Field, Register, RegisterMap
 
@@ -27,8 +28,6 @@ Rule = Literal["exact", "mask", "values", "range", "monotone", "time"]
 """
 
 RULES: Final[tuple[Rule, ...]] = ("exact", "mask", "values", "range", "monotone", "time")
-
-NANOSECONDS_PER_SECOND: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,13 +144,22 @@ class Device:
     def read_any(self, offset: int, size: int) -> int:
         """As `read`, for any `size`: an access wider than `width` is answered piece by piece, little-endian."""
         width = self.width
+        return self.read(offset, size) if size <= width else self.read_pieces(offset, size, width)
+
+    def write_any(self, offset: int, size: int, value: int) -> None:
+        """As `write`, for any `size`: an access wider than `width` is delivered piece by piece, little-endian."""
+        width = self.width
         if size <= width:
-            return self.read(offset, size)
+            self.write(offset, size, value)
+        else:
+            self.write_pieces(offset, size, value, width)
+
+    def read_pieces(self, offset: int, size: int, piece: int) -> int:
+        """Answer a read by several of `piece` bytes, the last of what is left; the lowest offset comes first."""
         known = unknown = 0
         lessons: list[tuple[int, Unknown]] = []
-        for at in range(0, size, width):
-            piece = min(width, size - at)
-            answer = self.read(offset + at, piece)
+        for at in range(0, size, piece):
+            answer = self.read(offset + at, min(piece, size - at))
             if isinstance(answer, Unmodelled):
                 return UNMODELLED
             if isinstance(answer, Unknown):
@@ -168,15 +177,11 @@ class Device:
         kind: InputKind = "assumed" if any(lesson.kind == "assumed" for _, lesson in lessons) else "learned"
         return Unknown(known, unknown, learn, kind)
 
-    def write_any(self, offset: int, size: int, value: int) -> None:
-        """As `write`, for any `size`: an access wider than `width` is delivered piece by piece, little-endian."""
-        width = self.width
-        if size <= width:
-            self.write(offset, size, value)
-            return
-        for at in range(0, size, width):
-            piece = min(width, size - at)
-            self.write(offset + at, piece, value >> 8 * at & (1 << 8 * piece) - 1)
+    def write_pieces(self, offset: int, size: int, value: int, piece: int) -> None:
+        """Deliver a write as several of `piece` bytes, the last of what is left; the lowest offset comes first."""
+        for at in range(0, size, piece):
+            length = min(piece, size - at)
+            self.write(offset + at, length, value >> 8 * at & (1 << 8 * length) - 1)
 
     # The handlers of vm-device's DevicePio and DeviceMmio
 

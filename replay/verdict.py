@@ -177,6 +177,11 @@ class Divergence:
     context: tuple[Access, ...] = ()
     """The last accesses to the device before this one, oldest first; roots only."""
 
+    @property
+    def subject(self) -> str:
+        """What is wrong: the device, and its register where that has a name."""
+        return f"{self.device}.{self.register}" if self.register else self.device
+
 
 @dataclass(slots=True)
 class Fold:

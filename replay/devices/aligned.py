@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ..device import Device, InputKind, Unknown, Unmodelled
+from ..device import Device
 
 
 class AlignedDevice(Device):
@@ -28,35 +28,11 @@ class AlignedDevice(Device):
     def read_any(self, offset: int, size: int) -> int:
         """See `Device.read_any`."""
         piece = self._piece(offset, size)
-        if piece == size:
-            return self.read(offset, size)
-        known = unknown = 0
-        lessons: list[tuple[int, Unknown]] = []
-        for at in range(0, size, piece):
-            answer = self.read(offset + at, piece)
-            if isinstance(answer, Unmodelled):
-                return answer
-            if isinstance(answer, Unknown):
-                lessons.append((8 * at, answer))
-                unknown |= answer.mask << 8 * at
-                answer = answer.known
-            known |= answer << 8 * at
-        if not lessons:
-            return known
-
-        def learn(value: int) -> None:
-            for shift, lesson in lessons:
-                lesson.learn(value >> shift & lesson.mask)
-
-        kind: InputKind = "assumed" if any(lesson.kind == "assumed" for _, lesson in lessons) else "learned"
-        return Unknown(known, unknown, learn, kind)
+        return self.read(offset, size) if piece == size else self.read_pieces(offset, size, piece)
 
     def write_any(self, offset: int, size: int, value: int) -> None:
         """See `Device.write_any`."""
-        piece = self._piece(offset, size)
-        mask = (1 << 8 * piece) - 1
-        for at in range(0, size, piece):
-            self.write(offset + at, piece, value >> 8 * at & mask)
+        self.write_pieces(offset, size, value, self._piece(offset, size))
 
     def _piece(self, offset: int, size: int) -> int:
         """Bytes of the pieces in which an access arrives."""

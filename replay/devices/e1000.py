@@ -30,7 +30,7 @@ from ..clock import Clock
 from ..irq import Line
 from ..registers import Register, RegisterMap
 from . import e1000_registers as r
-from .aligned import WholeRegisterDevice
+from .e1000_controller import GigabitController
 from .e1000_eeprom import CHECKSUM_WORD, Microwire, content
 from .e1000_phy import Phy
 
@@ -98,7 +98,7 @@ REGISTERS: Final = RegisterMap(
 )
 
 
-class E1000(WholeRegisterDevice):
+class E1000(GigabitController):
     """One controller: its memory at offset 0, its I/O ports at `IO_AT`.
 
     Args:
@@ -126,8 +126,7 @@ class E1000(WholeRegisterDevice):
         self._eeprom = Microwire(content(EEPROM, device_id, mac))
         self._phy = Phy(clock, PHY_IDENTITIES.get(device_id, 0x0C20), self._link_changed, self._negotiated)
         self._throttle = clock.timer(self._end_throttle)
-        self._values: defaultdict[int, int] = defaultdict(int)
-        """By offset; what is not here is 0."""
+        self._values = defaultdict(int)
         self._value = self._values.__getitem__
         self._readers: dict[int, Callable[[], int]] = {
             at: partial(self._read_and_clear, at)
@@ -237,20 +236,6 @@ class E1000(WholeRegisterDevice):
         data = self._eeprom.words[word] << 16 if word <= CHECKSUM_WORD else 0
         return data | 0x10 | value
 
-    def _write_mdic(self, value: int) -> None:
-        """MDIC (13.4.7): the PHY has address 1."""
-        data, number = value & r.MDIC_DATA, value >> 16 & 0x1F
-        if value >> 21 & 0x1F != 1:
-            value = self._values[r.MDIC] | r.MDIC_ERROR
-        elif value & r.MDIC_READ:
-            answer = self._phy.read(number)
-            value = value | r.MDIC_ERROR if answer is None else value ^ data | answer
-        elif value & r.MDIC_WRITE and not self._phy.write(number, data):
-            value |= r.MDIC_ERROR
-        self._values[r.MDIC] = value | r.MDIC_READY
-        if value & r.MDIC_INT:
-            self._cause(r.ICR_MDAC)
-
     def _read_icr(self) -> int:
         value = self._values[r.ICR]
         self._set_causes(0)
@@ -270,11 +255,6 @@ class E1000(WholeRegisterDevice):
         self._values[r.IMS] = self._values[r.IMS] & ~value
         self._cause(0)
 
-    def _write_rctl(self, value: int) -> None:
-        self._values[r.RCTL] = value
-        if value & r.RCTL_EN:
-            self._has_listened = True
-
     def _write_tctl(self, value: int) -> None:
         self._values[r.TCTL] = value
         self._transmit()
@@ -282,13 +262,6 @@ class E1000(WholeRegisterDevice):
     def _write_tdt(self, value: int) -> None:
         self._values[r.TDT] = value & 0xFFFF
         self._transmit()
-
-    def _read_and_clear(self, at: int) -> int:
-        value = self._values[at]
-        self._values[at] = 0
-        if at in r.HIGH_HALVES:
-            self._values[at - 4] = 0
-        return value
 
     # Transmission, link and interrupts
 
@@ -311,10 +284,6 @@ class E1000(WholeRegisterDevice):
         cause &= ~self._foreseen
         self._foreseen = 0
         self._cause(cause)
-
-    def _link_changed(self, up: bool) -> None:
-        status = self._values[r.STATUS]
-        self._values[r.STATUS] = status | r.STATUS_LU if up else status & ~r.STATUS_LU
 
     def _negotiated(self) -> None:
         self._cause(r.ICR_LSC)

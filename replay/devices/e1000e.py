@@ -30,7 +30,7 @@ from ..contracts import Contract
 from ..irq import Line
 from . import e1000_registers as r
 from . import e1000e_registers as e
-from .aligned import WholeRegisterDevice
+from .e1000_controller import GigabitController
 from .e1000_eeprom import WORDS, content
 from .e1000e_interrupts import ASSERTED, OTHER, RXQ0, RXQ1, TXQ0, TXQ1, Interrupts, Messages, NoMessages
 from .e1000e_phy import IDENTITY, PagedPhy
@@ -68,7 +68,7 @@ HOST_CLOCK: Final = (
 """Contracts for recordings with the host's clock: the time runs over in less than the uncertainty of an access."""
 
 
-class E1000e(WholeRegisterDevice):
+class E1000e(GigabitController):
     """One controller: its memory at offset 0, its I/O ports at `IO_AT`.
 
     Args:
@@ -92,8 +92,7 @@ class E1000e(WholeRegisterDevice):
         self._has_vet = has_vet
         self._eeprom = list(content(EEPROM, DEVICE_ID, mac))
         self._ioaddr = self._time_offset = 0
-        self._values: defaultdict[int, int] = defaultdict(int)
-        """By offset; what is not here is 0."""
+        self._values = defaultdict(int)
         self._value = self._values.__getitem__
         self._messages = messages or NoMessages()
         self._interrupts = Interrupts(clock, irq, self._messages, self._values)
@@ -280,25 +279,6 @@ class E1000e(WholeRegisterDevice):
     def _write_ctrl_ext(self, value: int) -> None:
         self._values[e.CTRL_EXT] = value & ~EXT_SELF_CLEARING
 
-    def _write_mdic(self, value: int) -> None:
-        """MDIC (10.2.2.7): the PHY has address 1."""
-        data, number = value & r.MDIC_DATA, value >> 16 & 0x1F
-        if value >> 21 & 0x1F != 1:
-            value = self._values[r.MDIC] | r.MDIC_ERROR
-        elif value & r.MDIC_READ:
-            answer = self._phy.read(number)
-            value = value | r.MDIC_ERROR if answer is None else value ^ data | answer
-        elif value & r.MDIC_WRITE and not self._phy.write(number, data):
-            value |= r.MDIC_ERROR
-        self._values[r.MDIC] = value | r.MDIC_READY
-        if value & r.MDIC_INT:
-            self._interrupts.cause(r.ICR_MDAC)
-
-    def _write_rctl(self, value: int) -> None:
-        self._values[r.RCTL] = value
-        if value & r.RCTL_EN:
-            self._has_listened = True
-
     def _write_tctl(self, value: int) -> None:
         self._values[r.TCTL] = value
         for ring in (0, 1):
@@ -321,13 +301,6 @@ class E1000e(WholeRegisterDevice):
 
     def _read_tarc(self, at: int) -> int:
         return self._values[at] & TARC_BITS
-
-    def _read_and_clear(self, at: int) -> int:
-        value = self._values[at]
-        self._values[at] = 0
-        if at in r.HIGH_HALVES:
-            self._values[at - 4] = 0
-        return value
 
     def _write_gcr(self, value: int) -> None:
         self._values[e.GCR] = self._values[e.GCR] & GCR_READ_ONLY | value & ~GCR_READ_ONLY
@@ -384,9 +357,8 @@ class E1000e(WholeRegisterDevice):
                 causes |= queue_cause if self._messages.msix_enabled() else r.ICR_TXDW
         self._interrupts.cause(causes)
 
-    def _link_changed(self, up: bool) -> None:
-        status = self._values[r.STATUS]
-        self._values[r.STATUS] = status | r.STATUS_LU if up else status & ~r.STATUS_LU
+    def _cause(self, causes: int) -> None:
+        self._interrupts.cause(causes)
 
     def _negotiated(self) -> None:
         """The partner agrees to flow control, too."""

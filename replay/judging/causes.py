@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
+from ..clock import NANOSECONDS_PER_SECOND
 from ..naming import Differing, Piece
 from ..registers import Register
 from ..verdict import CauseClass
-
-NANOSECONDS_PER_SECOND: Final = 1_000_000_000
 
 Finding = tuple[CauseClass, str]
 """The class, and the evidence in words."""

@@ -14,6 +14,7 @@ from typing import Final
 from ..contracts import Contract
 from ..device import Device
 from ..registers import Register
+from .register_contracts import contracts_of
 
 TOLERANCE_NS: Final = 5_000_000
 """About a time slice of a scheduler: the host may take the processor away between the two looks."""
@@ -29,16 +30,7 @@ REASON: Final = "recorded by the host's clock, which runs on between the recorde
 
 def contracts(devices: Mapping[str, Device]) -> dict[str, list[Contract]]:
     """The contracts of each of these devices that has registers which time changes."""
-    found = {name: list(_of_device(device)) for name, device in devices.items()}
-    return {name: contracts for name, contracts in found.items() if contracts}
-
-
-def _of_device(device: Device) -> Iterator[Contract]:
-    seen: set[str] = set()
-    for register in device.registers:
-        if "r" in register.access and register.name not in seen:
-            seen.add(register.name)
-            yield from _of_register(register)
+    return contracts_of(devices, _of_register)
 
 
 def _of_register(register: Register) -> Iterator[Contract]:

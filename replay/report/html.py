@@ -152,7 +152,7 @@ def _ticks(activity: Activity, step: float, y: int) -> list[str]:
 
 def _mark(one: Divergence, index: int, x: float, row: int) -> str:
     top = ROW * row + 3
-    label = f"{one.kind} {_subject(one)}, exit {one.seq:,}"
+    label = f"{one.kind} {one.subject}, exit {one.seq:,}"
     return (
         f'<a href="#d{index}" class="{one.kind}" aria-label="{_text(label)}"><title>{_text(label)}</title>'
         f'<path d="M{x - 5:.1f} {top}h10l-5 9z"/></a>'
@@ -162,12 +162,8 @@ def _mark(one: Divergence, index: int, x: float, row: int) -> str:
 # Divergences
 
 
-def _subject(one: Divergence) -> str:
-    return f"{one.device}.{one.register}" if one.register else one.device
-
-
 def _divergence(one: Divergence, index: int, verdict: Verdict) -> str:
-    parts = [f"<h3>{'Root' if one.kind == 'root' else 'Consequence'}: {_text(_subject(one))}</h3>"]
+    parts = [f"<h3>{'Root' if one.kind == 'root' else 'Consequence'}: {_text(one.subject)}</h3>"]
     where = f"exit {one.seq:,} at {one.t_ns / 1e9:.9f} s"
     if one.address is not None:
         verb = "read" if one.direction == "r" else "write"

@@ -88,8 +88,9 @@ def _case(suite: str, device: DeviceVerdict, verdict: Verdict) -> Xml.Element:
     roots = [root for root in verdict.roots if root.device == device.name]
     if roots:
         first = roots[0]
-        place = f"{first.device}.{first.register}" if first.register else first.device
-        message = f"{len(roots)} root divergence{'s'[: len(roots) > 1]}, the first in {place} at exit {first.seq:,}"
+        message = (
+            f"{len(roots)} root divergence{'s'[: len(roots) > 1]}, the first in {first.subject} at exit {first.seq:,}"
+        )
         is_fault = all(root.cause == "fault" for root in roots)
         what = first.cause if is_fault else first.cause_class
         body = Xml.SubElement(case, "error" if is_fault else "failure", type=what, message=printable(message))

@@ -84,7 +84,7 @@ def first_root(verdict: Verdict, device: str) -> str:
 
 def in_short(root: Divergence) -> str:
     """A root divergence in one line."""
-    name = f"{root.device}.{root.register}" if root.register else root.device
+    name = root.subject
     if root.cause == "fault":
         error = root.detail.strip().splitlines()
         return printable(f"{name}: the model failed at seq {root.seq:,}{': ' + error[-1] if error else ''}")
@@ -261,16 +261,15 @@ def _what(root: Divergence) -> Iterable[str]:
         yield from textwrap.indent(root.detail, "  ").splitlines()
         return
     access = "read" if root.direction == "r" else "write"
-    register = f".{root.register}" if root.register else ""
     place = f"offset {root.offset or 0:#x}, {root.space} {root.address:#x}, {number(root.size or 0, 'byte')}"
     hw = value(root.hw or 0, root.size or 0)
     if root.cause == "fault":
-        yield f"{root.device}{register} ({place}): the model failed at this {access}; hw={hw}"
+        yield f"{root.subject} ({place}): the model failed at this {access}; hw={hw}"
         yield from textwrap.indent(root.detail, "  ").splitlines()
         return
     model = value(root.model or 0, root.size or 0)
     different = (root.hw or 0) ^ (root.model or 0)
-    yield f"{root.device}{register} ({place}): hw={hw} model={model}"
+    yield f"{root.subject} ({place}): hw={hw} model={model}"
     yield f"  differing bits {bits(different)} ({value(different, root.size or 0)})"
     yield from _fields(root)
     if root.cause_class != "logic" or root.explanation:

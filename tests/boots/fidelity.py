@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import guests
+from matrix import APPEND, drives
 from runs import record
 
 from vmdev.replay.machines import build
@@ -38,7 +39,6 @@ ICOUNT: Final = "-icount shift=5,sleep=off"
 FIRMWARE: Final = "-boot reboot-timeout=1 -chardev stdio,id=debug -device isa-debugcon,iobase=0x402,chardev=debug"
 """A SeaBIOS that says what it does, and resets when it finds nothing to boot from."""
 LINUX: Final = "-serial stdio"
-APPEND: Final = "console=ttyS0 nokaslr quiet panic=-1 mitigations=off cryptomgr.notests init_on_alloc=0 end=reboot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,19 @@ class Row:
 def command(guest: Mapping[str, Any], directory: Path, clock: str) -> Sequence[str]:
     """The QEMU command of a guest; raises `guests.UnavailableError`."""
     words = f"{COMMON} {ICOUNT if clock == 'virtual' else ''} {guest['qemu']}".split()
-    for number in range(guest.get("disks", 0)):
-        image = guests.empty_disk(directory, f"d{number}")
-        words += ["-drive", f"if=none,id=d{number},format=raw,snapshot=on,file={image}"]
+    words += drives(directory, guest.get("disks", 0))
     if "firmware" in guest:
         words += ["-bios", str(guests.firmware(*guest["firmware"]))]
     elif "kernel" in guest:
         flavour = guest["kernel"]
         modules = guest.get("modules", "").split()
-        words += [*LINUX.split(), "-kernel", str(guests.kernel(flavour)), "-append", APPEND]
+        words += [
+            *LINUX.split(),
+            "-kernel",
+            str(guests.kernel(flavour)),
+            "-append",
+            f"console=ttyS0 {APPEND} end=reboot",
+        ]
         words += ["-initrd", str(guests.initramfs(directory, flavour, modules=modules))]
     else:
         words += FIRMWARE.split()

@@ -80,7 +80,7 @@ def _uefi(_: Path) -> Sequence[str]:
 
 # Linux
 
-_APPEND: Final = "nokaslr quiet panic=-1 mitigations=off cryptomgr.notests init_on_alloc=0"
+APPEND: Final = "nokaslr quiet panic=-1 mitigations=off cryptomgr.notests init_on_alloc=0"
 """The same addresses in every run, no chatter, and less of what is slow and touches no device."""
 
 
@@ -101,7 +101,7 @@ def _linux(
             *_words(f"{program} -M {machine} {_BARE}"),
             *("-kernel", str(guests.kernel(flavour, architecture))),
             *("-initrd", str(guests.initramfs(directory, flavour, architecture, modules.split()))),
-            *("-append", f"console={console} {_APPEND} end={end}"),
+            *("-append", f"console={console} {APPEND} end={end}"),
             *devices(directory),
         ]
 
@@ -113,7 +113,7 @@ def _linux(
 NETWORK: Final = "-netdev user,restrict=on,id="
 
 
-def _disks(directory: Path, count: int) -> list[str]:
+def drives(directory: Path, count: int) -> list[str]:
     """Drives d0, d1 … without a device. The images stay as they are."""
     words: list[str] = []
     for number in range(count):
@@ -124,7 +124,7 @@ def _disks(directory: Path, count: int) -> list[str]:
 
 def _q35_devices(directory: Path) -> Sequence[str]:
     return [
-        *_disks(directory, 8),
+        *drives(directory, 8),
         *_words(
             f"""
             -device ide-hd,drive=d0 -device virtio-blk-pci,drive=d1 -device nvme,drive=d2,serial=1
@@ -150,7 +150,7 @@ def _q35_devices(directory: Path) -> Sequence[str]:
 
 def _pc_devices(directory: Path) -> Sequence[str]:
     return [
-        *_disks(directory, 7),
+        *drives(directory, 7),
         *_words(
             f"""
             -device ide-hd,drive=d0,bus=ide.0 -device ide-cd,bus=ide.1 -device virtio-blk-pci,drive=d1
@@ -172,7 +172,7 @@ def _pc_devices(directory: Path) -> Sequence[str]:
 def _virt_devices(directory: Path) -> Sequence[str]:
     """For the machine "virt" of every architecture: half of it on virtio-mmio, half on PCI."""
     return [
-        *_disks(directory, 6),
+        *drives(directory, 6),
         *_words(
             """
             -global virtio-mmio.force-legacy=false

@@ -73,9 +73,9 @@ def run(project: Path) -> Run:
     programs = Path(sys.executable).parent
     environment = {
         **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "80",
-        "PYTHONWARNINGS": "ignore",
+        "PYTEST_ADDOPTS": "-W ignore::pytest.PytestAssertRewriteWarning",  # of an editable install
     }  # fmt: skip
-    for variable in ("CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+    for variable in ("CI", "PYTEST_XDIST_WORKER"):
         environment.pop(variable, None)
 
     def run_command(command: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ ALLOWED = {
     "clock": {"errors"},
     "irq": set(),
     "registers": {"errors"},
-    "contracts": {"errors", "registers"},
+    "contracts": {"clock", "errors", "registers"},
     "device": {"clock", "contracts", "registers"},
     "guest": set(),
     "verdict": set(),
