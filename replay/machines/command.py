@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -57,6 +57,19 @@ def parameters(text: str, first: str = "") -> dict[str, str]:
     return found
 
 
+def properties(text: str, first: str = "") -> dict[str, str]:
+    """The parameters in an option's value, which may be an object in JSON: {} if it is a broken one.
+
+    Members of an object within it are called ``outer.inner``; booleans are "on" and "off", as in words.
+    """
+    if not text.startswith("{"):
+        return parameters(text, first)
+    try:
+        return dict(_flat(json.loads(text)))
+    except (ValueError, RecursionError):
+        return {}
+
+
 def merged(guest: Guest, *names: str, first: str = "") -> dict[str, str]:
     """The parameters of all options of these names; the last one counts."""
     found: dict[str, str] = {}
@@ -86,6 +99,14 @@ def is_on(found: Mapping[str, str], name: str, default: bool = False) -> bool:
     """A parameter that is on or off."""
     text = found.get(name)
     return default if text is None else text in ("on", "yes", "true", "y")
+
+
+def _flat(value: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, part in value.items():
+        if isinstance(part, dict):
+            yield from _flat(part, f"{prefix}{key}.")
+        else:
+            yield prefix + key, "on" if part is True else "off" if part is False else str(part)
 
 
 def _split(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from ..guest import Guest
-from .command import arguments, parameters
+from .command import arguments, properties
 
 FLAGS: Final = frozenset(
     "S s snapshot nodefaults nographic no-reboot no-shutdown no-user-config no-acpi no-hpet enable-kvm daemonize "
@@ -81,22 +81,3 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield "hda", word
     if name:
         yield name, ""
-
-
-def properties(value: str, first: str) -> dict[str, str]:
-    """``a=1,b=2``, or an object in JSON. A first word without a name is `first`."""
-    if not value.startswith("{"):
-        return parameters(value, first)
-    try:
-        return dict(_flatten(json.loads(value), ""))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _flatten(value: object, name: str) -> Iterator[tuple[str, str]]:
-    """An object's members; those of an object within it are called ``outer.inner``."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _flatten(item, f"{name}.{key}" if name else key)
-    else:
-        yield name, str(value)

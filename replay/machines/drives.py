@@ -14,7 +14,8 @@ from typing import Final
 
 from ..devices.medium import Medium
 from ..guest import Guest
-from .command_line import CommandLine, properties
+from .command import is_on, properties
+from .command_line import CommandLine
 
 SECTOR: Final = 512
 SHORTHANDS: Final = {
@@ -125,7 +126,7 @@ def _medium(command: CommandLine, options: Mapping[str, str]) -> Medium | None:
     if not path:
         return None
     size, digest = command.image(path)
-    read_only = options.get("read-only", options.get("readonly")) == "on"
+    read_only = is_on(options, "read-only", is_on(options, "readonly"))
     if size is None:
         return Medium(read_only=read_only)
     zeros = size <= MOST_ZEROS and digest == _digest_of_zeros(size)

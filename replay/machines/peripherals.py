@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from ..guest import Guest, PciFunction
 from . import command
@@ -49,7 +49,7 @@ class Peripherals:
             self.drives[drive.setdefault("id", f"drive{number}")] = drive
         for node in self._all("blockdev", "driver"):
             self.drives[node.get("node-name", "")] = node
-        self.devices = [_parse(value, "driver") for value in command.values(guest, "device")]
+        self.devices = [command.properties(value, "driver") for value in command.values(guest, "device")]
         """The properties of each ``-device``, in order, and of what a ``-drive`` makes."""
         self.devices += [
             {"driver": "virtio-blk-pci", "drive": name}
@@ -104,7 +104,7 @@ class Peripherals:
         return self._images.get(self.drives.get(file, {}).get("filename", file).rpartition("/")[2])
 
     def _all(self, option: str, first: str) -> list[Options]:
-        return [_parse(value, first) for value in command.values(self._guest, option)]
+        return [command.properties(value, first) for value in command.values(self._guest, option)]
 
     def _built_in_nics(self) -> list[Options]:
         nics = [nic for nic in self._all("nic", "type") if nic.get("type") != "none"]
@@ -159,24 +159,6 @@ def _images(guest: Guest) -> dict[str, int]:
         if isinstance(image, dict) and isinstance(image.get("size"), int):
             sizes.setdefault(str(image.get("name")), set()).add(image["size"])
     return {name: found.pop() for name, found in sizes.items() if len(found) == 1}
-
-
-def _parse(text: str, first: str) -> Options:
-    """``name,key=value,flag``, or JSON."""
-    if not text.startswith("{"):
-        return command.parameters(text, first)
-    try:
-        return dict(_flat(json.loads(text)))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, part in value.items() if isinstance(value, dict) else ():
-        if isinstance(part, dict):
-            yield from _flat(part, f"{prefix}{key}.")
-        else:
-            yield prefix + key, "on" if part is True else "off" if part is False else str(part)
 
 
 def _global(text: str) -> tuple[str, str, str]:

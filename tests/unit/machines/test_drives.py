@@ -78,6 +78,18 @@ def test_other_controllers_have_buses_of_other_names() -> None:
     assert ata_drives(command, 1, 6, "") == []
 
 
+def test_read_only_in_json_is_as_in_words() -> None:
+    blockdev = {
+        "driver": "raw",
+        "node-name": "n",
+        "read-only": True,
+        "file": {"driver": "file", "filename": "data.img"},
+    }
+    (drive,) = ata("-blockdev", json.dumps(blockdev), "-device", "ide-hd,drive=n")
+    assert drive.medium is not None
+    assert drive.medium.read_only
+
+
 def test_devices_keep_their_properties_also_in_json() -> None:
     (drive,) = ata("-device", json.dumps({"driver": "ide-hd", "bus": "ide.0", "unit": 1, "serial": "S"}))
     assert (drive.bus, drive.unit, drive.properties["serial"]) == (0, 1, "S")
