@@ -258,7 +258,7 @@ def starting(pairs: int, directory: Path) -> None:
 
 
 def several(pairs: int, directory: Path) -> None:
-    """Two equal traces, one after the other and at the same time."""
+    """Two equal traces, one after the other and at the same time; and what the machine gives two processes at all."""
     path = directory / "half.db"
     generated.make(path, SYNTHETIC_EXITS)
 
@@ -275,7 +275,19 @@ def several(pairs: int, directory: Path) -> None:
     between = processor_time()
     run(2)()
     after = processor_time()
-    one, two = in_turn(pairs, run(1), run(2))
+
+    def counting(at_once: int) -> Callable[[], object]:
+        command = [sys.executable, "-c", "sum(n * n % 7 for n in range(10_000_000))"]
+
+        def count() -> None:
+            for _ in range(2 // at_once):
+                for process in [subprocess.Popen(command) for _ in range(at_once)]:
+                    process.wait()
+
+        return count
+
+    one, two, alone, together = in_turn(pairs, run(1), run(2), counting(1), counting(2))
+    say("two interpreters that count, at once / in turn, in speed", f"{alone.median / together.median:.2f} x")
     say("two equal traces, --jobs 2 / --jobs 1, in speed", f"{one.median / two.median:.2f} x")
     say("the same, in processor time", f"{(after - between) / (between - before):.2f} x")
 
