@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -78,6 +79,12 @@ class Guest:
         """How long an instruction takes, in ns, if the guest's time is counted in instructions; else 0."""
         shift = self.meta.get("icount_shift")
         return 1 << shift if isinstance(shift, int) and 0 <= shift < 32 else 0
+
+    @property
+    def qemu_version(self) -> tuple[int, int]:
+        """Major and minor version of the QEMU that ran the guest; if the trace does not say, later than any."""
+        match = re.match(r"(\d{1,3})\.(\d{1,3})", str(self.meta.get("qemu", "")))
+        return (int(match[1]), int(match[2])) if match else (1000, 0)
 
     @property
     def has_typed_input(self) -> bool:

@@ -91,7 +91,7 @@ class EventLog:
         return [
             *(word for event in EVENTS for word in ("-trace", event)),
             "-d", LOG_ITEMS,
-            "-D", f"/dev/fd/{self.fd}",
+            "-D", f"/proc/self/fd/{self.fd}",
         ]  # fmt: skip
 
     def events(self) -> Iterator[OpsEvent]:

@@ -54,11 +54,13 @@ class FloppyDrive:
     Args:
         medium: what is in it; None: nothing.
         present: there is a drive at all.
+        spins_empty: whether READ ID finds sectors without a medium, as before QEMU 11.
     """
 
-    def __init__(self, medium: Medium | None = None, *, present: bool = True) -> None:
+    def __init__(self, medium: Medium | None = None, *, present: bool = True, spins_empty: bool = False) -> None:
         self.present = present
         self.medium = medium
+        self.finds_sectors = medium is not None or spins_empty or not present
         self.head = self.track = self.sector = 0
         self.perpendicular = 0
         self.changed = True

@@ -13,6 +13,7 @@ Follows QEMU where the guest can see a difference from the data sheet:
 - Reading MSR ends a reset by DOR. SRB shows motors and the drive; SRA only INT PENDING and whether there is a drive B.
 - SPECIFY's ND bit and DOR's DMA gate are one bit. Commands with deleted data end abnormally.
 - The data rate must be the medium's; what a medium is follows from its image's size.
+- Before QEMU 11, READ ID finds sectors in an empty drive. Seen with 10.0 and 11.1; versions between were not tried.
 - DSKCHG stays set until a seek to another track with a medium inserted.
 
 Input from outside: QEMU moves data by DMA a moment after the command; in `assume` MSR may show that it has not done so

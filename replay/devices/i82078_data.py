@@ -310,9 +310,9 @@ class FloppyData(Device):
     def _read_id_done(self) -> None:
         """6.1.6. QEMU lets the disk turn by a sector."""
         drive = self._drive
-        if drive.last_sector:
+        if drive.last_sector and drive.finds_sectors:
             drive.sector = drive.sector % drive.last_sector + 1
-        if self._dsr & DSR_RATE == drive.rate:
+        if drive.finds_sectors and self._dsr & DSR_RATE == drive.rate:
             self._stop_transfer()
         else:
             self._stop_transfer(ST0_ABNORMAL, ST1_NO_ADDRESS)

@@ -9,7 +9,8 @@ Not modelled: the rings and what happens in them; shared memory (there is none);
 not got. When the device interrupts is inferred, see `VirtioDevice`.
 
 Follows QEMU where the specification leaves a choice: registers take 32-bit accesses only and read 0 otherwise;
-write-only registers read 0; the selectors of features know 0 and 1; QueueNumMax is 1024 for every queue that exists;
+write-only registers read 0; the selectors of features know 0 and 1; before QEMU 11, QueueNumMax is 1024 for every queue
+that exists (seen with 10.0 and 11.1; versions between were not tried);
 QueuePFN 0 resets the device; a reset by Status keeps what was written to the modern queue registers; SHMLen reads all
 ones, on both interfaces, SHMBase 0.
 """
@@ -97,6 +98,7 @@ class VirtioMmio(AlignedDevice):
         device: what sits in it; None if it is empty.
         irq: the interrupt, a level.
         legacy: whether it has the legacy interface.
+        same_maximum: whether all queues have the same QueueNumMax.
     """
 
     title = "virtio device on MMIO"
@@ -104,8 +106,9 @@ class VirtioMmio(AlignedDevice):
     kept_by_reset = ("config_generation", "config_shown")  # it counts on, so that a driver sees every change
     width = 4
 
-    def __init__(self, device: VirtioDevice | None, irq: Line, *, legacy: bool) -> None:
+    def __init__(self, device: VirtioDevice | None, irq: Line, *, legacy: bool, same_maximum: bool = False) -> None:
         self._device = device
+        self._same_maximum = same_maximum
         self._irq = irq
         self._legacy = legacy
         version = 1 if legacy else 2
@@ -232,7 +235,7 @@ class VirtioMmio(AlignedDevice):
     def _read_queue_num_max(self, device: VirtioDevice) -> int:
         queue = device.selected()
         if queue.size != UNLEARNED:
-            return MAX_QUEUE_SIZE if queue.size else 0
+            return MAX_QUEUE_SIZE if queue.size and self._same_maximum else queue.default
 
         def learn(size: int) -> None:
             queue.size = queue.default = size

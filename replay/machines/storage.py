@@ -79,7 +79,8 @@ def add_floppy(wiring: Wiring) -> None:
     places = wiring.places("fdc")
     if FDC + FDC_FIRST not in places:
         return
-    drives = {drive.unit: FloppyDrive(drive.medium) for drive in floppy_drives(wiring.guest)}
+    spins_empty = wiring.guest.qemu_version < (11, 0)
+    drives = {drive.unit: FloppyDrive(drive.medium, spins_empty=spins_empty) for drive in floppy_drives(wiring.guest)}
     a, b = (drives.get(unit) or FloppyDrive(present=False) for unit in range(2))
     dma = wiring.board.devices.get("dma")
     connect = partial(dma.connect, FDC_DMA) if isinstance(dma, I8237Pair) else no_dma

@@ -28,7 +28,7 @@ def add_virtio_mmio(wiring: Wiring) -> None:
     for slot, base in enumerate(places):
         device = devices.get(slot)
         kind = _showing(device) if device is not None else VirtioMmio
-        slot_device = kind(device, wiring.board.line(), legacy=legacy)
+        slot_device = kind(device, wiring.board.line(), legacy=legacy, same_maximum=wiring.guest.qemu_version < (11, 0))
         wiring.board.add(f"virtio-mmio@{base:x}", slot_device, mmio=[(base, 0x200)])
 
 

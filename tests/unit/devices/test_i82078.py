@@ -276,6 +276,14 @@ def test_read_id_needs_the_mediums_data_rate() -> None:
     assert fdc.result()[:2] == [0x01, 0]
 
 
+def test_read_id_of_an_empty_drive_finds_no_address_mark_since_qemu_11() -> None:
+    for finds_none, result in ((True, [0x40, 0x01, 0, 0, 0, 1, 2]), (False, [0, 0, 0, 0, 0, 2, 2])):
+        fdc = Controller(FloppyDrive(spins_empty=not finds_none)).ready()
+        fdc.command(READ_ID, 0)
+        fdc.clock.advance(READ_ID_NS)
+        assert fdc.result() == result
+
+
 def test_format_track_ends_at_once() -> None:
     """QEMU."""
     fdc = Controller().ready()

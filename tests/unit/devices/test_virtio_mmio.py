@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtio_slot import ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, NEEDS_RESET, OFFSETS, Slot, disk, teach
+from virtio_slot import ACKNOWLEDGE, DISK, DRIVER, DRIVER_OK, FEATURES_OK, NEEDS_RESET, OFFSETS, Slot, disk, teach
 
 from vmdev.replay.device import Unknown
 from vmdev.replay.devices.virtio_device import F_ACCESS_PLATFORM, F_VERSION_1, Setup, VirtioDevice
+from vmdev.replay.devices.virtio_types import VirtioBlk
 
 FEATURES = F_VERSION_1 | 1 << 34 | 1 << 24 | 0x44
 
@@ -126,13 +127,19 @@ def test_unknown_features_are_learned_once_for_each_half() -> None:
 
 def test_queue_num_max_is_0_where_there_is_no_queue() -> None:
     slot = disk()
-    assert slot.read("QueueNumMax") == 1024
     for number in (1, 1023):
         slot.write("QueueSel", number)
         assert slot.read("QueueNumMax") == 0
     slot.write("QueueSel", 0)
     slot.write("QueueSel", 1024)
-    assert slot.read("QueueNumMax") == 1024, "QEMU ignores numbers that are too large"
+    assert slot.read("QueueNumMax") == 16, "QEMU ignores numbers that are too large"
+
+
+@pytest.mark.parametrize(("same_maximum", "expected"), [(False, 16), (True, 1024)])
+def test_queue_num_max_is_the_queues_own_since_qemu_11(same_maximum: bool, expected: int) -> None:
+    slot = Slot(VirtioBlk(Setup(queues=(16,), config=DISK)), same_maximum=same_maximum)
+    slot.write("QueueNum", 8)
+    assert slot.read("QueueNumMax") == expected
 
 
 def test_an_unknown_queue_is_learned() -> None:

@@ -16,9 +16,9 @@ DISK = (0x2000).to_bytes(8, "little") + bytes(24) + b"\1" + bytes(24)
 class Slot:
     """A driver's view of a slot."""
 
-    def __init__(self, device: VirtioDevice | None, *, legacy: bool = False) -> None:
+    def __init__(self, device: VirtioDevice | None, *, legacy: bool = False, same_maximum: bool = False) -> None:
         self.irq = Line()
-        self.model = VirtioMmio(device, self.irq, legacy=legacy)
+        self.model = VirtioMmio(device, self.irq, legacy=legacy, same_maximum=same_maximum)
 
     def read(self, register: str) -> int:
         return self.model.read(OFFSETS[register], 4)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+import pytest
+
 from vmdev.replay.bus import PioAddress
 from vmdev.replay.devices.ahci import Ahci
 from vmdev.replay.devices.ata_channel import AtaChannel
@@ -15,9 +17,12 @@ from vmdev.replay.machines import Board, build
 PORTS = ((0x1F0, 8, "ide"), (0x3F6, 1, "ide"), (0x170, 8, "ide"), (0x376, 1, "ide"))
 
 
-def board(*words: str, machine: str = "isapc", ports: tuple[tuple[int, int, str], ...] = PORTS) -> Board:
+def board(
+    *words: str, machine: str = "isapc", ports: tuple[tuple[int, int, str], ...] = PORTS, qemu: str = "10.0.2"
+) -> Board:
     image = {"name": "zeros.img", "size": 1 << 20, "sha256": hashlib.sha256(bytes(1 << 20)).hexdigest()}
-    meta = {"command": json.dumps(["qemu", "-nodefaults", *words]), "images": json.dumps([image])}
+    command = json.dumps(["qemu", "-nodefaults", *words])
+    meta = {"command": command, "images": json.dumps([image]), "qemu": qemu}
     pci = (PciFunction(0, 1, 1, 0x8086, 0x7010, 0x0101),) if machine == "pc" else ()
     regions = tuple(Region("pio", base, base + size - 1, name) for base, size, name in ports)
     if machine == "pc":
@@ -107,3 +112,12 @@ def test_the_floppy_controller_moves_data_by_the_dma_controller() -> None:
     assert read(made, 0x3F4) == 0xD0
     assert [read(made, 0x3F5) for _ in range(7)] == [0x40, 1, 0, 0, 0, 1, 2]  # 1 MiB is of no usual format
     assert "fdc" not in board(ports=PORTS).devices
+
+
+@pytest.mark.parametrize(("qemu", "finds_sectors"), [("10.0.2 (Debian)", True), ("11.1.3", False), ("", False)])
+def test_an_empty_floppy_drive_is_that_of_its_qemu(qemu: str, finds_sectors: bool) -> None:
+    made = board("-device", "floppy", ports=((0x3F1, 5, "fdc"), (0x3F7, 1, "fdc")), qemu=qemu)
+    for port, value in ((0x3F2, 0x0C), (0x3F5, 0x4A), (0x3F5, 0)):
+        made.io.resolve_pio(PioAddress(port), 1).write(value)
+    made.clock.advance(10**9)
+    assert read(made, 0x3F5) == (0 if finds_sectors else 0x40)

@@ -51,7 +51,7 @@ def log_of(text: str) -> verify.EventLog:
 
 def test_log_is_read_back_after_the_run() -> None:
     with log_of(LINES) as log:
-        assert f"/dev/fd/{log.fd}" in log.arguments
+        assert f"/proc/self/fd/{log.fd}" in log.arguments
         events = list(log.events())
     assert events[0] == OpsEvent(0, "w", 0x70, 1, 15, "rtc-index")
     assert len(events) == 5
