@@ -135,7 +135,7 @@ def test_parts_of_a_killed_qemu(vmdev: Vmdev, recorded: Path, tmp_path: Path) ->
     assert f"{path} to {parts[-1].name} (the last one is an unclosed trace)" in errors
     whole = rows(recorded, NUMBERED)
     kept = [row for part in parts for row in rows(part, NUMBERED)]
-    assert len(kept) > 10_000
+    assert len(kept) >= 10_000
     assert kept == whole[: len(kept)]
     for part in parts[:-1]:
         assert meta(part)["end_reason"] == "rotate"
