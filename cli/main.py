@@ -26,6 +26,7 @@ COMMANDS: Final = (
     "bless",
     "minimize",
     "reproduce",
+    "mutate",
     "info",
     "show",
     "devices",

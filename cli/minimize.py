@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from vmdev.replay.trace.excerpt import write_excerpt
 from vmdev.replay.trace.reader import TraceReader
 
 from .judging import Judging, judging_options
+from .progress import forget, teller
 
 DIVERGED, TROUBLE = 1, 2
 
@@ -93,20 +93,12 @@ def minimize(
 
 def minimizer(reader: TraceReader, asked: Judging, time_limit_s: float) -> Minimizer:
     """What minimizes a trace, with progress on stderr."""
-
-    def tell(text: str) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r\x1b[KMinimizing: {text}", err=True, nl=False)
-        else:
-            click.echo(f"Minimizing: {text}", err=True)
-
-    return Minimizer(reader, asked.bench(reader.path), time_limit_s, tell)
+    return Minimizer(reader, asked.bench(reader.path), time_limit_s, teller("Minimizing"))
 
 
 def warn(found: Minimized, time_limit_s: float) -> None:
     """Say on stderr what is not as it should be."""
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", err=True, nl=False)
+    forget()
     if found.timed_out:
         click.echo(f"The time limit of {time_limit_s:g} s is reached: this is the best so far.", err=True)
     if not found.same_state:

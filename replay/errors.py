@@ -77,6 +77,10 @@ class MinimizingError(VmdevError):
     """A divergence cannot be shown by less, or by a test."""
 
 
+class MutatingError(VmdevError):
+    """Traces cannot be tried as tests of a model."""
+
+
 class RecordError(VmdevError):
     """A recording could not be made."""
 

@@ -493,6 +493,10 @@ class Replayer:
         watched, target = self._routes.claimed(number)
         return watched.name, watched.model, target.offset
 
+    def note_answers(self, note: Callable[[int, int], None]) -> None:
+        """Have `note` called with the seq and the model's answer of each read that diverges, but for known ones."""
+        self._judge.note = note
+
     def until_next_ns(self) -> int:
         """See `Claims`. Nobody knows it at the end of the exits at hand."""
         sites = self._trace.packed_sites

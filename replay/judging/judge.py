@@ -90,6 +90,8 @@ class Judge:
         self.is_done = False
         self.asking = False
         """Whether a model runs on the judge's behalf; a sign for the watchdog."""
+        self.note: Callable[[int, int], None] | None = None
+        """Told of each read with a wrong answer: its seq, and that answer."""
 
     @property
     def folds(self) -> list[Fold]:
@@ -166,6 +168,8 @@ class Judge:
             watched.verdict.tally.known += 1
             return
         watched.verdict.tally.diverged += 1
+        if self.note is not None:
+            self.note(at.seq, answer)
         kind, root = watched.suspicion.differ(at.seq, [_spot(row) for row in rows])
         register, fields = describe(rows)
 

@@ -26,9 +26,18 @@ class Source:
         trace: the recording.
         end: number of the exit after the last one to take.
         kinds: the kinds of events to take besides resets.
+        sites: those whose exits to take, besides the last exit; None: all.
+        amended: by number of an exit, another value to take for it.
     """
 
-    def __init__(self, trace: Trace, end: int, kinds: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        end: int,
+        kinds: Container[str] = (),
+        sites: Container[int] | None = None,
+        amended: Mapping[int, int] | None = None,
+    ) -> None:
         self.guest: Guest = trace.guest
         self.closed = trace.closed
         self.packed_sites = trace.packed_sites
@@ -42,8 +51,13 @@ class Source:
             event for event in trace.events() if event.kind in kinds or (event.kind == "reset" and event.seq > 0)
         ]
         between = sorted([*between, *trace.interrupts()], key=lambda item: item.seq)[::-1]
+        amended = amended or {}
         for first, rows in trace.accesses():
             for seq, row in enumerate(rows[: end - first], first):
+                if sites is not None and row[1] not in sites and seq != end - 1:
+                    continue
+                if seq in amended:
+                    row = (*row[:2], amended[seq])
                 while between and between[-1].seq <= seq:
                     self.items.append(between.pop())
                     self.seqs.append(seq)
