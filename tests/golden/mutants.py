@@ -1,133 +1,33 @@
-"""Models with one fault each: a wrapper that puts a fault between a model and the guest, at one register.
+"""Models with one fault each, made for golden traces: `vmdev.replay.mutating` puts the fault in, at one register.
 
-Any model can be wrapped, and what is worth breaking in it is found in a replay of the recording (`survey`): so a new
-model gets its mutants for nothing.
+What is worth breaking in a model is found in a replay of the recording, so a new model gets its mutants for nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, zip_longest
 from operator import xor
 from pathlib import Path
-from typing import Any
 
 from vmdev.replay.device import Device
 from vmdev.replay.irq import Line
-from vmdev.replay.machines import Replacement, build
-from vmdev.replay.naming import pieces
-from vmdev.replay.registers import Register
+from vmdev.replay.machines import Board, build
+from vmdev.replay.mutating.faults import freezing, late, never
+from vmdev.replay.mutating.survey import Survey, Use
+from vmdev.replay.mutating.taps import Deaf, Misreset, Show, Tap
 from vmdev.replay.replayer import Replayer
 from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.verdict import Verdict
-
-LATE_NS = 100_000
-"""How late a late interrupt comes."""
 
 INTERRUPT_REGISTERS = frozenset(
     f"{chip}_{register}" for chip in ("PIC1", "PIC2") for register in ("IRR", "ISR", "POLL")
 )
 
-
-class Wrapper(Device):
-    """A model within: everything goes to it, but for what a subclass changes."""
-
-    def __init__(self, inner: Device) -> None:
-        self.inner = inner
-        self.registers = inner.registers  # type: ignore[misc]
-        self.width = inner.width  # type: ignore[misc]
-        self.contracts = inner.contracts  # type: ignore[misc]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)  # what other devices on the board use of it
-
-    def reader(self, offset: int, size: int) -> Callable[[], int]:
-        read = self.inner.reader(offset, size)
-        return lambda: self.changed(offset, size, read())
-
-    def writer(self, offset: int, size: int) -> Callable[[int], None]:
-        write = self.inner.writer(offset, size)
-        return lambda value: self.take(offset, size, value, write)
-
-    def read(self, offset: int, size: int) -> int:
-        return self.reader(offset, size)()
-
-    def write(self, offset: int, size: int, value: int) -> None:
-        self.writer(offset, size)(value)
-
-    def reset(self) -> None:
-        self.inner.reset()
-
-    def state(self) -> Mapping[str, int]:
-        return self.inner.state()
-
-    def bank(self, offset: int) -> str | None:
-        return self.inner.bank(offset)
-
-    def assume(self, offset: int, size: int, hw: int, model: int) -> bool:
-        return self.inner.assume(offset, size, hw, model)
-
-    def changed(self, offset: int, size: int, answer: int) -> int:
-        """The answer to give to a read; banks are as after it."""
-        if type(answer) is not int:  # learned, assumed, or not modelled
-            return answer
-        for register, start, bits, shift in pieces(self.inner, offset, size, "r"):
-            if register is not None:
-                full = (1 << bits) - 1
-                part = self.show(register, (answer >> start & full) << shift) >> shift & full
-                answer = answer & ~(full << start) | part << start
-        return answer
-
-    def take(self, offset: int, size: int, value: int, write: Callable[[int], None]) -> None:
-        """A write."""
-        write(value)
-
-    def show(self, register: Register, value: int) -> int:
-        """The value of a register to show; `value` is what the model has, in place."""
-        return value
-
-
-@dataclass
-class Use:
-    """What a recording does with one register."""
-
-    register: Register
-    reads: int = 0
-    ones: int = 0
-    """Bits that a read showed set."""
-    zeros: int = 0
-    """Bits that a read showed clear."""
-    values: set[int] = field(default_factory=set)
-    is_written: bool = False
-    fresh_reads: int = 0
-    """Before it was written."""
-
-
-class Survey(Wrapper):
-    """Watches what is done with the model."""
-
-    def __init__(self, inner: Device) -> None:
-        super().__init__(inner)
-        self.uses: dict[str, Use] = {}
-
-    def show(self, register: Register, value: int) -> int:
-        use = self.uses.setdefault(register.name, Use(register))
-        use.reads += 1
-        use.fresh_reads += not use.is_written
-        use.ones |= value
-        use.zeros |= ~value & register.full
-        if len(use.values) < 1000:
-            use.values.add(value)
-        return value
-
-    def take(self, offset: int, size: int, value: int, write: Callable[[int], None]) -> None:
-        write(value)
-        for register, *_ in pieces(self.inner, offset, size, "w"):
-            if register is not None:
-                self.uses.setdefault(register.name, Use(register)).is_written = True
+MakeTap = Callable[[Device], Tap]
 
 
 @dataclass(frozen=True)
@@ -139,63 +39,28 @@ class Mutant:
     fault: str
     registers: frozenset[str]
     """Any of them: of an interrupt line, those of the controllers."""
-    wrap: Callable[[Device], Device] | None = None
-    line: Callable[[Any, Line], None] | None = None
+    tap: MakeTap | None = None
+    line: Callable[[Board], None] | None = None
     """What breaks the device's interrupt line instead, given the board."""
 
     def __str__(self) -> str:
         return f"{self.trace} {self.device}.{'/'.join(sorted(self.registers))}: {self.fault}"
 
-
-class Faulty(Wrapper):
-    """One register's reads go through a function, which may remember what it saw."""
-
-    def __init__(self, inner: Device, name: str, change: Callable[[int], int]) -> None:
-        super().__init__(inner)
-        self._name = name
-        self._change = change
-
-    def show(self, register: Register, value: int) -> int:
-        return self._change(value) if register.name == self._name else value
+    def apply(self, board: Board) -> None:
+        """Put the fault into its device."""
+        if self.tap is not None:
+            self.tap(board.devices[self.device])
+        if self.line is not None:
+            self.line(board)
 
 
-class Deaf(Wrapper):
-    """Writes to one register are lost: their side effects do not happen."""
-
-    def __init__(self, inner: Device, name: str) -> None:
-        super().__init__(inner)
-        self._name = name
-
-    def take(self, offset: int, size: int, value: int, write: Callable[[int], None]) -> None:
-        before = self.inner.registers.find(offset, "w", self.inner.bank(offset))
-        if before is None or before.name != self._name:
-            write(value)
-
-
-class Misreset(Wrapper):
-    """One register shows a wrong value until it is written."""
-
-    def __init__(self, inner: Device, name: str, flip: int) -> None:
-        super().__init__(inner)
-        self._name = name
-        self._flip = flip
-
-    def show(self, register: Register, value: int) -> int:
-        return value ^ self._flip if register.name == self._name else value
-
-    def take(self, offset: int, size: int, value: int, write: Callable[[int], None]) -> None:
-        write(value)
-        if any(register and register.name == self._name for register, *_ in pieces(self.inner, offset, size, "w")):
-            self._flip = 0
-
-
-def _remembering(change: Callable[[int, int], int]) -> Callable[[], Callable[[int], int]]:
+def _remembering(change: Callable[[int, int], int]) -> Callable[[], Callable[[int, int], int]]:
     """A function of a value and of the one before it."""
 
-    def make() -> Callable[[int], int]:
+    def make() -> Callable[[int, int], int]:
         seen: list[int] = []
 
-        def changed(value: int) -> int:
+        def changed(value: int, visible: int) -> int:
             before = seen[0] if seen else value
             seen[:] = [value]
             return change(value, before)
@@ -203,16 +68,6 @@ def _remembering(change: Callable[[int, int], int]) -> Callable[[], Callable[[in
         return changed
 
     return make
-
-
-def _freezing() -> Callable[[int], int]:
-    seen: list[int] = []
-
-    def changed(value: int) -> int:
-        seen[:] = seen or [value]
-        return seen[0]
-
-    return changed
 
 
 def _lowest(mask: int) -> int:
@@ -223,18 +78,18 @@ def _highest(mask: int) -> int:
     return 1 << mask.bit_length() - 1 if mask else 0
 
 
-def faults_of(use: Use) -> Iterator[tuple[str, Callable[[Device], Device]]]:
+def faults_of(use: Use) -> Iterator[tuple[str, MakeTap]]:
     """Faults of one register that the recording can show, the plainest first."""
     name, full = use.register.name, use.register.full
     varies = len(use.values) > 1
 
-    def faulty(make: Callable[[], Callable[[int], int]]) -> Callable[[Device], Device]:
-        return lambda inner: Faulty(inner, name, make())
+    def faulty(make: Callable[[], Callable[[int, int], int]]) -> MakeTap:
+        return lambda device: Show(device, name, make())
 
-    def always(change: Callable[[int], int]) -> Callable[[Device], Device]:
-        return faulty(lambda: change)
+    def always(change: Callable[[int], int]) -> MakeTap:
+        return faulty(lambda: lambda value, visible: change(value))
 
-    def stuck(bit: int, level: int) -> Callable[[Device], Device]:
+    def stuck(bit: int, level: int) -> MakeTap:
         return always(lambda value: value | bit if level else value & ~bit)
 
     def swapped(value: int) -> int:
@@ -246,14 +101,14 @@ def faults_of(use: Use) -> Iterator[tuple[str, Callable[[Device], Device]]]:
         yield f"bit {bit.bit_length() - 1} stuck at 1", stuck(bit, 1)
     if use.register.hz:
         yield "counter one too high", always(lambda value: value + 1 & full)
-    if use.is_written and use.values:
-        yield "writes are ignored", lambda inner: Deaf(inner, name)
-    if use.fresh_reads:
-        yield "wrong after reset", lambda inner: Misreset(inner, name, 1)
+    if use.writes and use.values:
+        yield "writes are ignored", lambda device: Deaf(device, name)
+    if use.fresh_bits:
+        yield "wrong after reset", lambda device: Misreset(device, name, 1)
     if any(swapped(value) != value for value in use.values):
         yield "nibbles swapped", always(swapped)
     if varies:
-        yield "never changes", faulty(_freezing)
+        yield "never changes", faulty(freezing)
     yield "bit 0 inverted", always(lambda value: value ^ 1)
     if varies:
         yield "one read late", faulty(_remembering(lambda value, before: before))
@@ -274,22 +129,9 @@ def faults_of(use: Use) -> Iterator[tuple[str, Callable[[Device], Device]]]:
         yield f"bit {at} inverted", always(partial(xor, 1 << at))
 
 
-def _late(board: Any, line: Line) -> None:
-    """A line whose changes come `LATE_NS` late."""
-    sinks, line._sinks = line._sinks, []
-
-    def change(level: bool) -> None:
-        def deliver() -> None:
-            for sink in sinks:
-                sink(level)
-
-        board.clock.timer(deliver).arm(board.clock.now_ns + LATE_NS)
-
-    line.connect(change)
-
-
-def _never(board: Any, line: Line) -> None:
-    line._sinks = []
+def on_line(fault: Callable[[Board, Line], None], device: str) -> Callable[[Board], None]:
+    """Put a fault into the first line of a device."""
+    return lambda board: fault(board, board.lines[device][0])
 
 
 class Recording:
@@ -308,34 +150,25 @@ class Recording:
     @cached_property
     def uses(self) -> dict[str, dict[str, Use]]:
         """What it does with each register of each device."""
-        board = build(self.guest)
         surveys: dict[str, Survey] = {}
 
-        def survey(name: str) -> Replacement:
-            def make(_: Any, __: Sequence[Line], other: Device | None) -> Device:
-                assert other is not None
-                surveys[name] = Survey(other)
-                return surveys[name]
+        def survey(board: Board) -> None:
+            surveys.update({name: Survey(device) for name, device in board.devices.items()})
 
-            return Replacement(make)
-
-        self.replay({name: survey(name) for name in board.devices})
+        self.replay(survey)
         return {name: found.uses for name, found in surveys.items() if found.uses}
 
-    def replay(self, replacements: Mapping[str, Replacement]) -> Verdict:
+    def replay(self, prepare: Callable[[Board], None] | None = None) -> Verdict:
+        """The verdict, with the board prepared."""
+        board = build(self.guest)
+        if prepare is not None:
+            prepare(board)
         with TraceReader(self._path) as reader:
-            return Replayer(reader, build(self.guest, replacements=replacements), name=self.name).run()
+            return Replayer(reader, board, name=self.name).run()
 
     def verdict(self, mutant: Mutant) -> Verdict:
         """The verdict with one model replaced by a mutant."""
-
-        def make(board: Any, lines: Sequence[Line], other: Device | None) -> Device:
-            assert other is not None
-            if mutant.line is not None:
-                mutant.line(board, lines[0])
-            return mutant.wrap(other) if mutant.wrap else other
-
-        return self.replay({mutant.device: Replacement(make)})
+        return self.replay(mutant.apply)
 
 
 def mutants(recordings: Sequence[Recording], per_device: int) -> Iterator[Mutant]:
@@ -349,13 +182,14 @@ def mutants(recordings: Sequence[Recording], per_device: int) -> Iterator[Mutant
                 if use.reads and (device, use.register.name) not in offered:
                     offered.add((device, use.register.name))
                     names = frozenset((use.register.name,))
-                    faults = [Mutant(recording.name, device, what, names, wrap) for what, wrap in faults_of(use)]
+                    faults = [Mutant(recording.name, device, what, names, tap) for what, tap in faults_of(use)]
                     offers[device].append(faults)
             if board.lines[device] and "pic" in recording.uses and device in ("pit", "rtc", "com1"):
+                breaks = {"interrupt comes late": late, "interrupt never comes": never}
                 offers[device].append(
                     [
-                        Mutant(recording.name, device, "interrupt comes late", INTERRUPT_REGISTERS, line=_late),
-                        Mutant(recording.name, device, "interrupt never comes", INTERRUPT_REGISTERS, line=_never),
+                        Mutant(recording.name, device, what, INTERRUPT_REGISTERS, line=on_line(fault, device))
+                        for what, fault in breaks.items()
                     ]
                 )
     for found in offers.values():

@@ -13,12 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from code_faults import BY_HAND, Patch
-from mutants import Deaf, Mutant, Recording
+from mutants import Recording
 from vmdev.cli import main
 from vmdev.cli.judging import Judging
-from vmdev.replay.device import Device
-from vmdev.replay.machines import Replacement, build
+from vmdev.replay.guest import Guest
+from vmdev.replay.machines import Board, build
 from vmdev.replay.minimizing import Bench, BoardSource, Minimized, Minimizer, Reproducer, Signature
+from vmdev.replay.mutating.taps import Deaf
 from vmdev.replay.replayer import Replayer
 from vmdev.replay.trace.reader import TraceReader
 
@@ -78,17 +79,16 @@ def test_there_are_as_many_faults_as_were_chosen() -> None:
 )
 def test_a_model_that_is_deaf_in_one_register(name: str, device: str, register: str) -> None:
     """It does not show that the recorded device needed what it ignores."""
-    mutant = Mutant(name, device, "deaf", frozenset((register,)), lambda inner: Deaf(inner, register))
 
-    def make(_: Any, __: Any, other: Device | None) -> Device:
-        assert mutant.wrap is not None
-        assert other is not None
-        return mutant.wrap(other)
+    def board(guest: Guest) -> Board:
+        made = build(guest)
+        Deaf(made.devices[device], register)
+        return made
 
     recording = Recording(TRACES / f"{name}.db")
     bench = Bench(
-        lambda guest: build(guest, replacements={device: Replacement(make)}),
-        lambda part, board, selection: Replayer(part, board, selection=selection),
+        board,
+        lambda part, made, selection: Replayer(part, made, selection=selection),
     )
     with TraceReader(TRACES / f"{name}.db") as trace:
         _, found = minimized(trace, bench)

@@ -13,6 +13,8 @@ import pytest
 
 from code_faults import BY_HAND, Patch
 from mutants import Mutant, Recording, mutants
+from vmdev.replay.machines import Board
+from vmdev.replay.mutating.taps import Tap
 from vmdev.replay.verdict import Verdict
 
 RECORDINGS = {path.stem: Recording(path) for path in sorted((Path(__file__).parents[2] / "traces").glob("*.db"))}
@@ -45,7 +47,7 @@ def test_the_first_root_names_the_register_and_roots_are_few(
     for mutant, (owner, name, function) in by_hand():
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, function)
-            verdicts.append((mutant, RECORDINGS[mutant.trace].replay({})))
+            verdicts.append((mutant, RECORDINGS[mutant.trace].replay()))
 
     table: dict[str, list[int]] = defaultdict(lambda: [0] * 4)
     failures = []
@@ -72,9 +74,15 @@ def test_the_first_root_names_the_register_and_roots_are_few(
     assert total[3] >= SHARE_FEW * total[1], failures
 
 
-def test_a_model_in_a_wrapper_without_a_fault_agrees_as_before() -> None:
-    """Else the mutants would show the wrapper's faults."""
+def test_a_tapped_model_without_a_fault_answers_as_before() -> None:
+    """Else the mutants would show the tap's faults."""
+
+    def tap(board: Board) -> None:
+        for device in board.devices.values():
+            Tap(device)
+
     for recording in RECORDINGS.values():
-        plain = recording.replay({})
+        plain, tapped = recording.replay(), recording.replay(tap)
         assert recording.uses
         assert plain.agrees
+        assert [device.tally for device in tapped.devices] == [device.tally for device in plain.devices]

@@ -6,16 +6,15 @@ import ast
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import vmdev.replay
-from mutants import Wrapper
 from vmdev.replay.device import Device, Unknown
-from vmdev.replay.machines import Replacement, build
+from vmdev.replay.machines import build
+from vmdev.replay.mutating.taps import Tap
 from vmdev.replay.replayer import Replayer
 from vmdev.replay.trace.reader import TraceReader
 
@@ -36,11 +35,13 @@ def inverted(path: Path, directory: Path) -> Path:
     return copy
 
 
-class Witness(Wrapper):
+class Witness(Tap):
     """Notes each answer of a model, and puts right what the model is told of an inverted recording."""
 
-    def __init__(self, inner: Device, answers: list[int], told: list[int], is_inverted: bool) -> None:
-        super().__init__(inner)
+    def __init__(self, device: Device, answers: list[int], told: list[int], is_inverted: bool) -> None:
+        super().__init__(device)
+        self._assume = device.assume
+        device.assume = self.assume  # type: ignore[method-assign]
         self._answers = answers
         self._told = told
         self._is_inverted = is_inverted
@@ -69,7 +70,7 @@ class Witness(Wrapper):
         if truth == model:
             return False
         self._told.append(truth)
-        return self.inner.assume(offset, size, truth, model)
+        return self._assume(offset, size, truth, model)
 
 
 def answers_of(path: Path, is_inverted: bool) -> tuple[dict[str, list[int]], int]:
@@ -77,16 +78,11 @@ def answers_of(path: Path, is_inverted: bool) -> tuple[dict[str, list[int]], int
     answers: dict[str, list[int]] = {}
     told: list[int] = []
 
-    def witness(name: str) -> Replacement:
-        def make(board: Any, lines: Sequence[Any], other: Device | None) -> Device:
-            assert other is not None
-            return Witness(other, answers.setdefault(name, []), told, is_inverted)
-
-        return Replacement(make)
-
     with TraceReader(path) as trace:
-        names = build(trace.guest).devices
-        Replayer(trace, build(trace.guest, replacements={name: witness(name) for name in names})).run()
+        board = build(trace.guest)
+        for name, device in board.devices.items():
+            Witness(device, answers.setdefault(name, []), told, is_inverted)
+        Replayer(trace, board).run()
     return answers, len(told)
 
 
@@ -108,7 +104,11 @@ def test_answers_before_anything_is_told_do_not_depend_on_recorded_values(path: 
         answers: list[int] = []
         is_over = False
 
-        class Naive(Wrapper):
+        class Naive(Tap):
+            def __init__(self, device: Device) -> None:
+                super().__init__(device)
+                device.assume = self.assume  # type: ignore[method-assign]
+
             def changed(self, offset: int, size: int, answer: int) -> int:
                 nonlocal is_over
                 is_over = is_over or isinstance(answer, Unknown)
@@ -119,13 +119,11 @@ def test_answers_before_anything_is_told_do_not_depend_on_recorded_values(path: 
             def assume(self, offset: int, size: int, hw: int, model: int) -> bool:
                 return False
 
-        def make(board: Any, lines: Sequence[Any], other: Device | None) -> Device:
-            assert other is not None
-            return Naive(other)
-
         with TraceReader(path) as trace:
-            names = build(trace.guest).devices
-            Replayer(trace, build(trace.guest, replacements={name: Replacement(make) for name in names})).run()
+            board = build(trace.guest)
+            for device in board.devices.values():
+                Naive(device)
+            Replayer(trace, board).run()
         return answers
 
     assert until_told(path) == until_told(inverted(path, tmp_path)) != []
