@@ -8,15 +8,14 @@ found by the same reads, and are not made: they would only make the score look b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..device import Device
 from ..irq import Line
 from ..registers import Register
 from .survey import Use
-from .taps import Deaf, Hearing, Misreset, Plan, Show, Twice
+from .taps import Change, Deaf, Hearing, Misreset, Plan, Show, Twice
 
 if TYPE_CHECKING:
     from ..machines.board import Board
@@ -39,7 +38,10 @@ KINDS: Final = (
     STUCK_0, STUCK_1, FROZEN, AHEAD, MISRESET, TWICE, DEAF, LOST_0, LOST_1, NO_RESET, NEVER, LATE, ALWAYS
 )  # fmt: skip
 
-OF_READS: Final = (STUCK_0, STUCK_1, FROZEN, AHEAD, MISRESET)
+OF_VALUES: Final = (STUCK_0, STUCK_1, FROZEN, AHEAD)
+"""Faults that are a matter of what one register shows, and of nothing else."""
+
+OF_READS: Final = (*OF_VALUES, MISRESET)
 """Faults that are only in what reads show, so that the guest's accesses find the model as ever."""
 
 OF_LINES: Final = (NEVER, LATE, ALWAYS)
@@ -218,23 +220,20 @@ def apply(mutant: Mutant, board: Board, name: str, plan: Plan | None = None) -> 
     elif kind == MISRESET:
         Misreset(device, register, bits, plan)
     else:
-        _show(device, register, kind, bits)
+        Show(device, register, showing(mutant))
 
 
-def _show(device: Device, register: str, kind: str, bits: int) -> None:
+def showing(mutant: Mutant) -> Change:
+    """What a mutant of the kinds `OF_VALUES` makes of a value."""
+    _, kind, bits = mutant
     if kind == STUCK_0:
-        Show(device, register, lambda value, visible: value & ~bits)
-    elif kind == STUCK_1:
-        Show(device, register, lambda value, visible: value | bits)
-    elif kind == FROZEN:
-        Show(device, register, freezing())
-    elif kind == AHEAD:
-        Show(device, register, lambda value, visible: value + 1)
-    else:
-        raise ValueError(f"there is no fault {kind!r}")
+        return lambda value, visible: value & ~bits
+    if kind == STUCK_1:
+        return lambda value, visible: value | bits
+    return freezing() if kind == FROZEN else lambda value, visible: value + 1
 
 
-def freezing() -> Callable[[int, int], int]:
+def freezing() -> Change:
     """A function that shows each bit as it was first."""
     seen = first = 0
 

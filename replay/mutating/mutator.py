@@ -57,8 +57,15 @@ def mutate(
     tried = trial.screen()
     result = TraceResult(name, trace.exit_count, trial.diverging, tried.killed, tried.survived)
     into.add(result, trial.uses, trial.undeclared)
-    unsure = _replay(trial, False, tried.waiting, result, limits, teller)
-    _replay(trial, True, unsure, result, limits, teller)
+    if tried.waiting:
+        teller.say("looking for the exits that matter")
+        trial.prepare(False)
+        killed, others = trial.batch(tried.waiting, limits.deadline_s)
+        result.killed |= killed
+        unsure = _replay(trial, False, others, result, limits, teller)
+        if unsure:
+            trial.prepare(True)
+            _replay(trial, True, unsure, result, limits, teller)
     return trial.touches
 
 
@@ -67,10 +74,6 @@ def _replay(
 ) -> list[Mutant]:
     """Try mutants by a replay of each. Those are returned about which it does not tell."""
     unsure: list[Mutant] = []
-    if not waiting:
-        return unsure
-    teller.say("looking for the exits that matter")
-    trial.prepare(far)
     result.replayed.append(trial.exits(far))
 
     def kills(number: int) -> Answer:

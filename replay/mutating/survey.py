@@ -87,10 +87,22 @@ class Survey(Tap):
         self._written: set[str] = set()
         """Registers that were written since the last reset."""
         self._reads = 0
-        self._layouts: dict[tuple[int, ...], Sequence[Piece]] = {}
+        self.explained: set[int] = set()
+        """Numbers of the reads, from 1 on, of which the recording told something, or that input explained."""
+        self._layouts: dict[tuple[object, ...], Sequence[Piece]] = {}
         """Equal ones of the plan are one."""
         self._reset = device.reset
         device.reset = self.reset  # type: ignore[method-assign]
+        self._assume = device.assume
+        if looks_deeper:
+            device.assume = self.assume  # type: ignore[method-assign]
+
+    def assume(self, offset: int, size: int, hw: int, model: int) -> bool:
+        """See `Device.assume`."""
+        is_explained = self._assume(offset, size, hw, model)
+        if is_explained:
+            self.explained.add(self._reads)
+        return is_explained
 
     def reset(self) -> None:
         """See `Device.reset`."""
@@ -118,6 +130,8 @@ class Survey(Tap):
         known, unknown = (answer.known, answer.mask) if isinstance(answer, Unknown) else (answer, 0)
         if not is_value(answer):
             known, unknown = 0, -1
+        if unknown:
+            self.explained.add(self._reads)
         for register, start, bits, shift in self.pieces(offset, size, "r"):
             if register is None:
                 self.undeclared.setdefault(offset + start // 8, [0, 0])[0] += 1
@@ -144,7 +158,7 @@ class Survey(Tap):
         finally:
             reached = self.pieces(offset, size, "w")
             if self._looks_deeper:
-                key = (offset, size, *(id(piece.register) for piece in reached))
+                key = (offset, size, *(piece.register and piece.register.name for piece in reached))
                 self.plan.append(self._layouts.setdefault(key, reached))
             for register, start, bits, shift in reached:
                 if register is None:

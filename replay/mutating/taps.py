@@ -17,6 +17,10 @@ Plan = Sequence[Sequence[Piece]]
 """Of each write to a device, in order: the registers that it reaches."""
 
 
+Change = Callable[[int, int], int]
+"""What a register is to show, of the value that it has and of the bits of it that are visible."""
+
+
 def is_value(answer: object) -> bool:
     """Whether an answer has bits that the model knows."""
     return isinstance(answer, int) and not isinstance(answer, Unmodelled)
@@ -27,7 +31,8 @@ class Tap:
 
     Args:
         device: the model to tap.
-        name: the register to see the accesses of; None: all. A site that cannot reach it costs nothing.
+        name: the register to see the accesses of; None: all. A site that cannot reach it costs nothing, if the model
+            declares where it is: a PCI host has registers that it knows only when they are asked for.
         plan: which registers writes reach. What a model with banks takes a write for, it tells only afterwards.
     """
 
@@ -37,8 +42,7 @@ class Tap:
         self._writes = 0
         """Writes to the model so far, if there is a plan."""
         self._places: list[tuple[int, int]] | None = None
-        if name is not None:
-            found = device.registers.named(name)
+        if name is not None and (found := device.registers.named(name)):
             self._places = [(each.offset, each.offset + max(1, each.width // 8)) for each in found]
         self._reader, self._writer = device.reader, device.writer
         device.reader, device.writer = self.reader, self.writer  # type: ignore[method-assign]
@@ -108,7 +112,7 @@ class Tap:
 class Show(Tap):
     """What one register shows goes through a function of the value and of the bits of it that are visible."""
 
-    def __init__(self, device: Device, name: str, change: Callable[[int, int], int]) -> None:
+    def __init__(self, device: Device, name: str, change: Change) -> None:
         super().__init__(device, name)
         self._name = name
         self._change = change

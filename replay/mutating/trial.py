@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -28,6 +28,7 @@ from ..registers import Register
 from ..routes import WRITE
 from ..selection import Selection
 from ..verdict import Tally, Verdict
+from .batch import Batch, Spoiled
 from .faults import OF_LINES, OF_READS, Chances, Mutant, apply, mutants_of
 from .influence import affected
 from .survey import Survey, Use
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from ..machines.board import Board
     from ..replayer import Trace
     from ..trace.rows import Access
+
+BATCHES_MAX: Final = 64
+"""So often a replay of many mutants is begun anew, because one of them changed the model."""
 
 HEAVY: Final = 50
 """Reads that are more than the fiftieth part of the exits are worth a try to do without."""
@@ -131,6 +135,8 @@ class Trial:
 
         verdict = replayer.run(progress, observe)
         _refuse_faults(verdict)
+        names = {register.name for register in self.registers}
+        self.registers += [use.register for name, use in self.uses.items() if name not in names]
         self._verdict = verdict
         self._whole = _End(verdict, _states(board), [watch.seen for watch in watches])
         changes = [count for count, _ in self._whole.lines]
@@ -185,6 +191,27 @@ class Trial:
                 self._parts[far] = _Part(part, end)
                 return
         raise MutatingError(f"{self._device} answers otherwise when the trace is replayed once more")
+
+    def batch(self, mutants: Iterable[Mutant], deadline_s: float | None = None) -> tuple[set[Mutant], list[Mutant]]:
+        """Try as many as possible of these in one replay: those that it tells from the model, and all others.
+
+        The others are in an order in which they are worth trying, those of single bits last. After `prepare` of the near part. If time is up, all that is left are others.
+        """
+        killed: set[Mutant] = set()
+        others = sorted(mutants, key=lambda mutant: bool(mutant.bits))
+        waiting = [each for each in others if each.kind in OF_READS and each.register not in self._excused]
+        for _ in range(BATCHES_MAX):
+            if not waiting or (deadline_s is not None and time.monotonic() > deadline_s):
+                break
+            board = self._board()
+            batch = Batch(board.devices[self._device], waiting, self._survey.explained, self._survey.plan)
+            try:
+                self._run(self._parts[False].slice, board)
+                waiting = []
+            except Spoiled:
+                waiting = [each for each in waiting if each not in batch.killed and each not in batch.unsure]
+            killed |= batch.killed
+        return killed, [each for each in others if each not in killed]
 
     def kills(self, mutant: Mutant, far: bool, deadline_s: float | None = None) -> bool | None:
         """Whether a replay tells it from the model; None if only the far one can tell. After `prepare`.
