@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"tutorial": ("seabios-pc", 8), "minimize": ("linux-pc", 6)}
-"""Pages of docs/ that are done so, the recording that each is about, and its number of commands."""
+PAGES = {"tutorial": ("seabios-pc", 8), "minimize": ("linux-pc", 6), "mutate": ("linux-pc seabios-pc", 2)}
+"""Pages of docs/ that are done so, the recordings that each is about, and its number of commands."""
 
 BLOCK = re.compile(r"^(?:`(?P<name>[\w./-]+)`:\n\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.M)
@@ -34,8 +34,9 @@ def as_shown(shown: str, printed: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_works(page: str, tmp_path: Path) -> None:
-    recording, count = PAGES[page]
-    shutil.copy(ROOT / "traces" / f"{recording}.db", tmp_path)
+    recordings, count = PAGES[page]
+    for recording in recordings.split():
+        shutil.copy(ROOT / "traces" / f"{recording}.db", tmp_path)
     programs = Path(sys.executable).parent
     environment = {
         **os.environ,

@@ -267,13 +267,13 @@ def never(board: Board, line: Line) -> None:
 
 
 def always(board: Board, line: Line) -> None:
-    """Let a line stay high, once it was."""
+    """Let a line stay as it is after its first change."""
     sinks, line._sinks = line._sinks, []
 
     def change(level: bool) -> None:
-        if level:
-            for sink in sinks:
-                sink(True)
+        line._sinks = []
+        for sink in sinks:
+            sink(level)
 
     line.connect(change)
 

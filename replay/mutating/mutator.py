@@ -33,6 +33,11 @@ class Limits:
     jobs: int = 1
     """Processes at a time."""
 
+    @property
+    def are_reached(self) -> bool:
+        """Whether it has to end."""
+        return self.deadline_s is not None and time.monotonic() > self.deadline_s
+
 
 def mutate(
     trace: Trace, name: str, bench: Bench, into: Adequacy, limits: Limits, tell: Callable[[str], None] | None = None
@@ -57,15 +62,18 @@ def mutate(
     tried = trial.screen()
     result = TraceResult(name, trace.exit_count, trial.diverging, tried.killed, tried.survived)
     into.add(result, trial.uses, trial.undeclared)
-    if tried.waiting:
+    waiting = tried.waiting
+    for far in (False, True):
+        if not waiting or limits.are_reached:
+            break
         teller.say("looking for the exits that matter")
-        trial.prepare(False)
-        killed, others = trial.batch(tried.waiting, limits.deadline_s)
-        result.killed |= killed
-        unsure = _replay(trial, False, others, result, limits, teller)
-        if unsure:
-            trial.prepare(True)
-            _replay(trial, True, unsure, result, limits, teller)
+        trial.prepare(far)
+        result.replayed.append(trial.exits(far))
+        if not far:
+            killed, waiting = trial.batch(waiting, limits.deadline_s)
+            result.killed |= killed
+        waiting = _replay(trial, far, waiting, result, limits, teller)
+    result.untried.update(waiting)
     return trial.touches
 
 
@@ -74,7 +82,6 @@ def _replay(
 ) -> list[Mutant]:
     """Try mutants by a replay of each. Those are returned about which it does not tell."""
     unsure: list[Mutant] = []
-    result.replayed.append(trial.exits(far))
 
     def kills(number: int) -> Answer:
         try:

@@ -36,15 +36,15 @@ def _head(found: Adequacy) -> str:
         f"{traces}."
     ]
     if total.untried:
-        lines[0] = f"{lines[0][:-1]}; {total.untried:,} more were not tried."
+        lines[0] = f"{lines[0][:-1]}; {total.untried:,} more {_verb(total.untried, 'was', 'were')} not tried."
     if accessed.tried != total.tried:
         lines.append(
             f"Of those in registers that are accessed, {percent(accessed.share)}: {accessed.killed:,} of "
             f"{accessed.tried:,}."
         )
     lines += [
-        f"{trace.name}: {number(trace.diverging, 'read')} diverge without a fault; there, mutants are compared with "
-        "the model."
+        f"{trace.name}: {number(trace.diverging, 'read')} {_verb(trace.diverging, 'diverges', 'diverge')} without a "
+        "fault; there, mutants are compared with the model."
         for trace in found.traces
         if trace.diverging
     ]
@@ -150,6 +150,10 @@ def _with_bank(name: str, found: Adequacy) -> str:
 def _names(names: Sequence[str]) -> str:
     shown = ", ".join(names[:FEW])
     return f"{shown} and {len(names) - FEW:,} more" if len(names) > FEW else shown
+
+
+def _verb(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many
 
 
 def _accesses(reads: int, writes: int) -> str:

@@ -195,7 +195,8 @@ class Trial:
     def batch(self, mutants: Iterable[Mutant], deadline_s: float | None = None) -> tuple[set[Mutant], list[Mutant]]:
         """Try as many as possible of these in one replay: those that it tells from the model, and all others.
 
-        The others are in an order in which they are worth trying, those of single bits last. After `prepare` of the near part. If time is up, all that is left are others.
+        After `prepare` of the near part. If time is up, all that is left are others. They come in an order in which
+        they are worth trying: those of single bits last.
         """
         killed: set[Mutant] = set()
         others = sorted(mutants, key=lambda mutant: bool(mutant.bits))

@@ -44,6 +44,10 @@ ALLOWED = {
         "minimizing", "bus", "clock", "device", "errors", "guest", "irq", "machines.board", "naming", "registers",
         "replayer", "reproducing", "routes", "selection", "trace.rows", "verdict",
     },
+    "mutating": {
+        "mutating", "device", "errors", "irq", "machines.board", "minimizing", "naming", "printable", "registers",
+        "replayer", "report.wording", "routes", "selection", "trace.rows", "verdict",
+    },
     "activity": {"device", "naming", "routes", "trace.rows"},
     "report": {"report", "verdict", "activity", "registers", "disassembly", "printable", "errors"},
     "trace": {"trace", "guest", "errors", "version"},
