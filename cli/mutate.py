@@ -40,6 +40,7 @@ LINES: Final = 40
     show_default=True,
     help="List at most N lines of surviving mutants in the text. All are counted.",
 )
+@click.option("--lines", "with_lines", is_flag=True, help="Tell, too, which lines of the model's source no trace runs.")
 @click.option(
     "--fail-under",
     type=click.FloatRange(0, 100),
@@ -55,8 +56,8 @@ LINES: Final = 40
 @time_limit_option
 @click.pass_context
 def mutate(
-    context: click.Context, /, traces: tuple[Path, ...], report: str, limit: int, fail_under: float | None,
-    jobs: int | None, time_limit_s: float, **judging: Any,
+    context: click.Context, /, traces: tuple[Path, ...], report: str, limit: int, with_lines: bool,
+    fail_under: float | None, jobs: int | None, time_limit_s: float, **judging: Any,
 ) -> None:  # fmt: skip
     """Tell how good traces are as tests of a device model.
 
@@ -78,7 +79,7 @@ def mutate(
     device = _device(asked, traces)
     limits = Limits(began_s + time_limit_s, jobs or len(os.sched_getaffinity(0)))
     found = Adequacy(device)
-    _try(traces, asked, found, limits)
+    _try(traces, asked, found, limits, with_lines)
     forget()
     if found.total.untried:
         click.echo(
@@ -102,7 +103,7 @@ def _device(asked: Judging, traces: Sequence[Path]) -> str:
     raise click.UsageError(f"say of which device with --device NAME; {traces[0]} may access {accessed}")
 
 
-def _try(traces: Sequence[Path], asked: Judging, found: Adequacy, limits: Limits) -> None:
+def _try(traces: Sequence[Path], asked: Judging, found: Adequacy, limits: Limits, with_lines: bool) -> None:
     """Try the mutants in all traces.
 
     Raises:
@@ -116,7 +117,7 @@ def _try(traces: Sequence[Path], asked: Judging, found: Adequacy, limits: Limits
             for note in notes(reader):
                 _warn(note)
             try:
-                accesses = mutate_in(reader, str(trace), asked.bench(trace), found, limits, tell)
+                accesses = mutate_in(reader, str(trace), asked.bench(trace), found, limits, tell, with_lines=with_lines)
             except UnknownMachineError as error:
                 if len(traces) == 1:
                     raise

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from ..registers import Register
 from .faults import KINDS, Mutant, nearness
+from .lines import Lines
 from .survey import Use
 
 
@@ -90,6 +91,8 @@ class Adequacy:
         """What the traces do with each register that they access, by name."""
         self.undeclared: dict[int, list[int]] = {}
         """By offset that no register is declared for: reads and writes."""
+        self.lines = Lines()
+        """Lines of the model's source, if that was asked for."""
         self.traces: list[TraceResult] = []
 
     def add_registers(self, registers: Sequence[Register]) -> None:

@@ -40,8 +40,9 @@ class Limits:
 
 
 def mutate(
-    trace: Trace, name: str, bench: Bench, into: Adequacy, limits: Limits, tell: Callable[[str], None] | None = None
-) -> bool:
+    trace: Trace, name: str, bench: Bench, into: Adequacy, limits: Limits, tell: Callable[[str], None] | None = None,
+    *, with_lines: bool = False,
+) -> bool:  # fmt: skip
     """Try all mutants of a device in one trace. Whether the trace accesses the device at all.
 
     Args:
@@ -51,6 +52,7 @@ def mutate(
         into: what the result is added to; it says of which device.
         limits: what it may take.
         tell: called now and then with how far it got.
+        with_lines: note, too, which lines of the model's source the trace runs.
 
     Raises:
         VmdevError: the board has no such device, or a model cannot be tried.
@@ -64,12 +66,15 @@ def mutate(
     into.add(result, trial.uses, trial.undeclared)
     waiting = tried.waiting
     for far in (False, True):
-        if not waiting or limits.are_reached:
+        is_needed = waiting or (with_lines and not far)
+        if not is_needed or limits.are_reached:
             break
         teller.say("looking for the exits that matter")
         trial.prepare(far)
         result.replayed.append(trial.exits(far))
         if not far:
+            if with_lines:
+                into.lines.add(trial.lines())
             killed, waiting = trial.batch(waiting, limits.deadline_s)
             result.killed |= killed
         waiting = _replay(trial, far, waiting, result, limits, teller)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from ..printable import printable
@@ -23,7 +24,7 @@ FEW: Final = 12
 
 def render_text(found: Adequacy, limit: int | None = None) -> str:
     """The report as text; of the surviving mutants the first `limit` lines (None: all)."""
-    blocks = [_head(found), _registers(found), _survivors(found, limit), _traces(found)]
+    blocks = [_head(found), _registers(found), _survivors(found, limit), _lines_of_source(found), _traces(found)]
     text = "\n\n".join(block for block in blocks if block)
     return "".join(f"{printable(line)}\n" for line in text.splitlines())
 
@@ -110,6 +111,21 @@ def _lines(found: Adequacy) -> Iterator[str]:
             yield f"{name}: {what}: {reason}"
 
 
+def _lines_of_source(found: Adequacy) -> str:
+    rows = []
+    for file, missed in found.lines.missed.items():
+        mask = sum(1 << line for line in missed)
+        name, total = Path(file).name, len(found.lines.all[file])
+        places = f": {_upwards(mask)}" if missed else ""
+        rows.append(f"{name}: {len(missed):,} of {number(total, 'line')} of functions are not run{places}")
+    return "\n".join(rows)
+
+
+def _upwards(mask: int) -> str:
+    """Numbers in a mask, the lowest first, runs as ``7-9``."""
+    return ", ".join("-".join(part.split("..")[::-1]) for part in bit_numbers(mask).split(", ")[::-1])
+
+
 def _traces(found: Adequacy) -> str:
     if len(found.traces) < 2:
         return ""
@@ -192,6 +208,10 @@ def as_dict(found: Adequacy) -> dict[str, Any]:
                 "only": found.only(number),
             }
             for number, trace in enumerate(found.traces)
+        ],
+        "lines": [
+            {"file": file, "lines": len(found.lines.all[file]), "not_run": missed}
+            for file, missed in found.lines.missed.items()
         ],
         "smallest": [names[number] for number in found.smallest],
     }

@@ -31,6 +31,7 @@ from ..verdict import Tally, Verdict
 from .batch import Batch, Spoiled
 from .faults import OF_LINES, OF_READS, Chances, Mutant, apply, mutants_of
 from .influence import affected
+from .lines import Lines
 from .survey import Survey, Use
 
 if TYPE_CHECKING:
@@ -240,6 +241,12 @@ class Trial:
             end.states[name] == state for name, state in base.states.items() if name != self._device
         )
         return False if same else None
+
+    def lines(self) -> Lines:
+        """Which lines of the model's source the exits at the model run. After `prepare` of the near part."""
+        lines = Lines(type(self._board().devices[self._device]))
+        lines.watch(lambda: self._run(self._parts[False].slice, self._board()))
+        return lines
 
     def exits(self, far: bool) -> int:
         """How many a replay takes. After `prepare`."""

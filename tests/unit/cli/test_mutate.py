@@ -138,6 +138,16 @@ def test_models_of_a_users_own(run: Run, trace: Path, options: list[str], name: 
     assert "MINE          3       2" in done.stdout
 
 
+def test_lines_that_no_trace_runs_are_told(run: Run, trace: Path) -> None:
+    Path("my_mutated.py").write_text(MODEL)
+    done = run("mutate", trace, "--device", "port92=my_mutated:Port", "--lines")
+    assert done.exit_code == 0, done.output
+    assert "my_mutated.py: 5 of 9 lines of functions are not run: " in done.stdout
+    found = run("mutate", trace, "--device", "port92=my_mutated:Port", "--lines", "--format", "json").stdout
+    (row,) = json.loads(found)["lines"]
+    assert (Path(row["file"]).name, len(row["not_run"])) == ("my_mutated.py", 5)
+
+
 def test_a_wrong_model_is_compared_with_itself(run: Run, trace: Path) -> None:
     Path("my_mutated.py").write_text(MODEL)
     done = run("mutate", trace, "--device", "port92=my_mutated:Wrong")
