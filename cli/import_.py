@@ -31,7 +31,7 @@ GUESSED_LINES: Final = 10_000
 GUESSED_BYTES: Final = 4 << 20
 """What is looked at to guess the format, whichever comes first."""
 
-_COPIED: Final = ("machine", "machine_type", "target", "qemu", "command", "rtc_base", "seed", "images")
+_COPIED: Final = ("machine", "machine_type", "target", "qemu", "command", "seed", "images")
 """Facts that are the same of every run of one guest."""
 
 
@@ -145,7 +145,7 @@ def _import(
             with click.progressbar(
                 length=_length(stream), label="Importing", file=sys.stderr, hidden=not sys.stderr.isatty()
             ) as bar:
-                found = Import(kind(hints), writer).run(lines, bar.update)
+                found = Import(kind(hints), writer, guest.rtc_base if guest else None).run(lines, bar.update)
         partial.replace(output)
     except ImportFailedError as error:
         raise ImportFailedError(f"{log}: {error}") from None

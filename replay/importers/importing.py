@@ -67,10 +67,18 @@ class Imported:
 
 
 class Import:
-    """One import into a trace that is open for writing."""
+    """One import into a trace that is open for writing.
 
-    def __init__(self, importer: Importer, writer: TraceWriter) -> None:
+    Args:
+        importer: reads the log.
+        writer: takes what it reads.
+        rtc_base: the RTC's time when such a machine starts. How long before the first line that was, a log with times
+            does not tell: reads of the RTC have to teach it, and this is not used.
+    """
+
+    def __init__(self, importer: Importer, writer: TraceWriter, rtc_base: str | None = None) -> None:
         self._importer = importer
+        self._rtc_base = rtc_base
         self._writer = writer
         self._found = Imported()
         self._timed: bool | None = None
@@ -207,6 +215,8 @@ class Import:
         writer.set_meta(
             "clock_source", "the imported log" if self._timed else "none: each access is 1 us after another"
         )
+        if self._rtc_base is not None and not self._timed:
+            writer.set_meta("rtc_base", self._rtc_base)
         writer.set_meta("smp", max(1, self._cpus))
         writer.set_meta(
             "imported",

@@ -86,6 +86,24 @@ def test_like_takes_the_machine_and_the_places(log: Path, tmp_path: Path, trace:
         assert made.meta["rtc_base"] == like.meta["rtc_base"]
 
 
+def test_a_log_with_times_does_not_tell_when_the_machine_started(log: Path, tmp_path: Path, run: Run) -> None:
+    """Reads of the RTC do: the first of each cell is learned."""
+    accesses = (("write", "0x70", 0), ("read", "0x71", 0x37), ("write", "0x70", 0), ("read", "0x71", 0x39))
+    log.write_text(
+        "".join(
+            f"2026-01-01T10:00:{second:09.6f}Z memory_region_ops_{way} cpu 0 mr 0x5 addr {port} "
+            f"value {value:#x} size 1 name 'rtc'\n"
+            for second, (way, port, value) in enumerate(accesses)
+        )
+    )
+    output, like = tmp_path / "t.db", Path(__file__).parents[3] / "traces" / "seabios-pc.db"
+    assert run("import", "-o", output, "--like", like, log).exit_code == 0
+    with TraceReader(output) as made:
+        assert made.guest.clock == "host"
+        assert made.guest.rtc_base is None
+    assert run("replay", output).stdout.startswith("1 of 1 checked read matches")
+
+
 def test_a_verdict_begins_with_what_the_trace_lacks(log: Path, tmp_path: Path, run: Run) -> None:
     output = tmp_path / "t.db"
     log.write_text(GOOD.replace("read", "write").replace("0x71", "0x70").replace("0x26", "0x0d") + GOOD * 2)
