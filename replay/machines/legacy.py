@@ -73,7 +73,7 @@ def add_timers(wiring: Wiring) -> None:
             board.add("port61", Port61(pit), pio=[(PORT61, 1)])
     if RTC in wiring.places("rtc"):
         base = _rtc_base(wiring.guest)
-        independent = base is None and _follows_the_host(wiring.guest)
+        independent = base is None and (_follows_the_host(wiring.guest) or _began_later(wiring.guest))
         rtc = Mc146818(board.clock, wiring.irq(IRQ_RTC), base, independent=independent)
         board.add("rtc", rtc, pio=[(RTC, 2)])
     # Firmware moves the power management ports, and so does acpi.py; without PCI in the trace they are everywhere.
@@ -125,6 +125,11 @@ def _receive(uart: Uart16550, detail: str) -> None:
 def _follows_the_host(guest: Guest) -> bool:
     """Whether the time of day does, as it does unless QEMU is told otherwise."""
     return bool(arguments(guest)) and merged(guest, "rtc").get("clock", "host") != "vm"
+
+
+def _began_later(guest: Guest) -> bool:
+    """Whether time 0 is not the machine's start, but the first line of a log, anywhere in a second."""
+    return "imported" in guest.meta
 
 
 def _rtc_base(guest: Guest) -> datetime | None:

@@ -173,11 +173,15 @@ def kernel(flavour: str = "cloud-amd64", architecture: str = "amd64") -> Path:
 
 
 def initramfs(
-    directory: Path, flavour: str = "cloud-amd64", architecture: str = "amd64", modules: Iterable[str] = ()
+    directory: Path,
+    flavour: str = "cloud-amd64",
+    architecture: str = "amd64",
+    modules: Iterable[str] = (),
+    init: str = BUSYBOX_INIT,
 ) -> Path:
-    """Build an initramfs: busybox, `BUSYBOX_INIT`, and these modules with all that they need, loaded in this order."""
+    """Build an initramfs: busybox, `init`, and these modules with all that they need, in /modules/order."""
     files: list[tuple[str, int, bytes]] = [
-        ("init", 0o100755, BUSYBOX_INIT.encode()),
+        ("init", 0o100755, init.encode()),
         ("bin/busybox", 0o100755, _busybox(architecture).read_bytes()),
     ]
     order: list[str] = []
