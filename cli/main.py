@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "minimize",
     "reproduce",
     "mutate",
+    "scaffold",
     "info",
     "show",
     "devices",

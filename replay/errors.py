@@ -81,6 +81,14 @@ class MutatingError(VmdevError):
     """Traces cannot be tried as tests of a model."""
 
 
+class ScaffoldError(VmdevError):
+    """A model cannot be written from a trace."""
+
+
+class DescriptionError(VmdevError):
+    """A description of registers cannot be used."""
+
+
 class RecordError(VmdevError):
     """A recording could not be made."""
 

@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"tutorial": ("seabios-pc", 8), "minimize": ("linux-pc", 6), "mutate": ("linux-pc seabios-pc", 3)}
+PAGES = {
+    "tutorial": ("seabios-pc", 8),
+    "minimize": ("linux-pc", 6),
+    "mutate": ("linux-pc seabios-pc", 3),
+    "scaffold": ("linux-pc", 6),
+}
 """Pages of docs/ that are done so, the recordings that each is about, and its number of commands."""
 
 BLOCK = re.compile(r"^(?:`(?P<name>[\w./-]+)`:\n\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)

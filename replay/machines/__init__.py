@@ -29,7 +29,7 @@ def build(guest: Guest, machine: str | None = None, replacements: Replacements |
         guest: what the trace says of it.
         machine: the machine's name.
         replacements: models in place of those that the machine would have, by the name on the board. Others are put
-            where they say.
+            where they say. If all say where, the guest's machine need not be known: then there is nothing else.
 
     Raises:
         UnknownMachineError: there is no such machine.
@@ -37,6 +37,10 @@ def build(guest: Guest, machine: str | None = None, replacements: Replacements |
     """
     name = guest.machine if machine is None else machine
     if name not in MACHINES:
+        if machine is None and replacements and all(each.is_placed for each in replacements.values()):
+            board = Board(name or "bare", guest.step_ns, replacements)
+            board.add_rest()
+            return board
         if machine is not None:
             problem = f"there is no machine {name!r}"
         elif name:

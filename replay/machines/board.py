@@ -58,6 +58,8 @@ class Board:
         """Hears when a CPU takes an interrupt, if the trace tells."""
         self.lines: dict[str, tuple[Line, ...]] = {}
         """By device: the lines that were handed out for it, that is, since the device before it was added."""
+        self.pinned: list[Device] = []
+        """Models that a user has put at an address: they stay there."""
         self._handed_out: list[Line] = []
         self._replacements = dict(replacements or {})
 
@@ -95,6 +97,7 @@ class Board:
             device = cast(AnyDevice, replacement.make(self, self.lines[name], device))
             if replacement.is_placed:
                 pio, mmio = replacement.pio, replacement.mmio
+                self.pinned.append(device)
         for base, size, at in (Placement(*place) for place in pio):
             self.io.register_pio(PioRange(PioAddress(base), size), Window(device, at) if at else device)
         for base, size, at in (Placement(*place) for place in mmio):
@@ -118,7 +121,7 @@ class Board:
             lines = [line for old in evicted for line in self.lines[old]]
             del self._replacements[name]
             model = replacement.make(self, lines, None)
-            self.add(name, model, pio=replacement.pio, mmio=replacement.mmio)
+            self.pinned.append(self.add(name, model, pio=replacement.pio, mmio=replacement.mmio))
 
     def _evict(self, replacement: Replacement) -> list[str]:
         """Remove the devices that sit where it is to sit, and return their names."""

@@ -9,7 +9,7 @@ Source: QEMU, docs/devel/memory.rst, "Overlapping regions and priority".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from ..bus import IoManager, MmioAddress, MmioRange, PioAddress, PioRange
@@ -20,6 +20,9 @@ Space = Literal["pio", "mmio"]
 BAR_PRIORITY: Final = 1
 FIXED_PRIORITY: Final = {"pio": 0, "mmio": 2}
 """A BAR hides an ISA port, but not what QEMU puts over the whole PCI memory space: I/O APIC, HPET, ECAM."""
+
+PINNED_PRIORITY: Final = 3
+"""Of what a user has put at an address, whatever the machine maps there later."""
 
 
 PORTS_END: Final = 0x1_0000
@@ -41,10 +44,16 @@ class Claim(NamedTuple):
 
 
 class FlatView:
-    """The overlapping places of one `IoManager`."""
+    """The overlapping places of one `IoManager`.
 
-    def __init__(self, io: IoManager) -> None:
+    Args:
+        io: the buses.
+        pinned: models that nothing hides. Others may be added later.
+    """
+
+    def __init__(self, io: IoManager, pinned: Sequence[Device] = ()) -> None:
         self._io = io
+        self._pinned = pinned
         self._claims: dict[int, Claim] = {}
         self._pieces: dict[tuple[Space, int], int] = {}
         """First addresses of registered ranges, with their last ones."""
@@ -82,7 +91,9 @@ class FlatView:
             if (space, first) not in self._pieces:
                 self._orders += 1
                 model, at = (device.device, device.at) if isinstance(device, Window) else (device, 0)
-                self._claims[-self._orders] = Claim(space, first, last, model, at, FIXED_PRIORITY[space], -self._orders)
+                is_pinned = any(model is each for each in self._pinned)
+                priority = PINNED_PRIORITY if is_pinned else FIXED_PRIORITY[space]
+                self._claims[-self._orders] = Claim(space, first, last, model, at, priority, -self._orders)
                 self._pieces[space, first] = last
 
     def _redraw(self, space: Space, first: int, last: int) -> None:

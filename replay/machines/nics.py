@@ -34,11 +34,10 @@ def add_e1000(wiring: Wiring) -> None:
     peripherals = Peripherals(wiring.guest)
     found = peripherals.on_pci([function.what for function in functions], _is_e1000)
     for function, (_, mac) in zip(functions, found, strict=True):
-        nic = E1000(
+        nic = wiring.board.add(f"e1000@{function.name}", E1000(
             wiring.board.clock, function.intx, mac or FIRST_MAC, function.what.device_id,
             has_vet=peripherals.machine_version >= (6, 1), foresees=len(apic_ids(wiring.guest)) > 1,
-        )  # fmt: skip
-        wiring.board.add(f"e1000@{function.name}", nic)
+        ))  # fmt: skip
         function.show(0, nic)
         function.show(1, nic, at=IO_AT)
 
@@ -50,11 +49,10 @@ def add_e1000e(wiring: Wiring) -> None:
     found = peripherals.on_pci([function.what for function in functions], "e1000e".__eq__)
     kind = type("E1000e", (E1000e,), {"contracts": HOST_CLOCK}) if wiring.guest.clock != "virtual" else E1000e
     for function, (_, mac) in zip(functions, found, strict=True):
-        nic = kind(
+        nic = wiring.board.add(f"e1000e@{function.name}", kind(
             wiring.board.clock, function.intx, FunctionMessages(function), mac or FIRST_MAC,
             has_vet=peripherals.machine_version >= (6, 1),
-        )  # fmt: skip
-        wiring.board.add(f"e1000e@{function.name}", nic)
+        ))  # fmt: skip
         function.show(0, nic)
         function.show(2, nic, at=E1000E_IO_AT)
 

@@ -148,7 +148,7 @@ class Pci:
     def __init__(self, board: Board, send: Callable[[int, int], None]) -> None:
         self.board = board
         self.send = send
-        self.view = FlatView(board.io)
+        self.view = FlatView(board.io, board.pinned)
         self.host: PciHost | None = None
         """None on a machine without PCI."""
         self.functions: dict[str, Function] = {}

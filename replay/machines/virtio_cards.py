@@ -118,9 +118,8 @@ def _show(wiring: Wiring, function: Function, device: VirtioDevice) -> None:
         def become_master() -> None:
             config.poke(COMMAND, 2, config.peek(COMMAND, 2) | COMMAND_MASTER)
 
-        legacy = kind(device, vectors, FunctionMessages(function).msix_enabled, become_master)
-        wiring.board.add(f"{device.name}-legacy@{function.name}", legacy)
-        function.show(0, legacy)
+        model = kind(device, vectors, FunctionMessages(function).msix_enabled, become_master)
+        function.show(0, wiring.board.add(f"{device.name}-legacy@{function.name}", model))
 
     def master_changed() -> None:
         """A device that is no bus master any more cannot work: QEMU takes DRIVER_OK from it."""

@@ -48,6 +48,10 @@ ALLOWED = {
         "mutating", "device", "errors", "irq", "machines.board", "minimizing", "naming", "printable", "registers",
         "replayer", "report.wording", "routes", "selection", "trace.rows", "verdict",
     },
+    "scaffolding": {
+        "scaffolding", "bus", "clock", "device", "errors", "guest", "machines", "printable", "registers", "replayer",
+        "routes", "selection", "trace",
+    },
     "activity": {"device", "naming", "routes", "trace.rows"},
     "report": {"report", "verdict", "activity", "registers", "disassembly", "printable", "errors"},
     "trace": {"trace", "guest", "errors", "version"},
