@@ -18,7 +18,7 @@ ALLOWED = {
     "irq": set(),
     "registers": {"errors"},
     "contracts": {"clock", "errors", "registers"},
-    "device": {"clock", "contracts", "registers"},
+    "device": {"clock", "contracts", "registers", "verdict"},
     "guest": set(),
     "verdict": set(),
     "bus": {"bus", "device", "errors"},
@@ -36,6 +36,10 @@ ALLOWED = {
     "replayer": {
         "agenda", "contracts", "device", "guest", "judging", "machines.board", "registers", "routes", "selection",
         "trace.rows", "verdict", "watchdog", "errors", "provenance",
+    },
+    "oracle": {
+        "oracle", "clock", "device", "errors", "guest", "machines.board", "naming", "registers", "replayer", "routes",
+        "trace.rows", "verdict",
     },
     "importers": {"importers", "guest", "errors", "trace.writer"},
     "provenance": set(),
