@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from ..guest import Guest
     from ..trace.rows import Access, Event, ExitRow, Interrupt, PackedSite, Site
 
-LOCAL_APICS: Final = "apic-msi"
-"""The region of the local APICs. Each answers its own CPU only."""
-
-CPU_REGISTERS: Final = frozenset(("vmport", "kvmvapic"))
-"""Regions that show registers of the CPU that accesses them. QEMU dies if there is none."""
-
-SMI_PORT: Final = 0xB2
-"""A write interrupts the CPU that makes it, on some chipsets. QEMU dies if there is none."""
-
 PICS: Final = (0x20, 0xA0)
 """The command ports of the 8259A pair."""
 
@@ -100,7 +91,12 @@ class Oracle:
         self._words = [word.encode() for word in protocol.commands(sites)]
         self._sizes = [kind & SIZE for _, kind, _, _ in sites]
         self._writes = [bool(kind & WRITE) for _, kind, _, _ in sites]
-        self.is_reachable = [self._reaches(site, names) for site in sites]
+        self.is_reachable = [
+            not protocol.needs_cpu(
+                site, "" if site[3] is None else names.get(site[3], ""), is_first=hardware.is_first_cpu
+            )
+            for site in sites
+        ]
         self._ends_interrupts = [
             kind & (MMIO | WRITE) == WRITE and address in PICS and region is not None
             and names.get(region) == _PIC_REGION
@@ -108,16 +104,6 @@ class Oracle:
         ]  # fmt: skip
         self._time_ns = 0
         self._sent: deque[Batch] = deque()
-
-    def _reaches(self, site: PackedSite, names: Mapping[int, str]) -> bool:
-        """Whether the accesses of a site can be made without the CPU that made them."""
-        address, kind, vcpu, region = site
-        name = "" if region is None else names.get(region, "")
-        if name in CPU_REGISTERS:
-            return False
-        if name == LOCAL_APICS:
-            return vcpu == 0 and self.hardware.is_first_cpu
-        return self.hardware.is_first_cpu or address != SMI_PORT or kind & (MMIO | WRITE) != WRITE
 
     # What the replayer needs of a trace
 

@@ -22,6 +22,28 @@ LETTERS: Final = {1: "b", 2: "w", 4: "l", 8: "q"}
 
 FAILURE: Final = b"FAIL"
 
+LOCAL_APICS: Final = "apic-msi"
+"""The region of the local APICs. Each answers its own CPU only."""
+
+CPU_REGISTERS: Final = frozenset(("vmport", "kvmvapic"))
+"""Regions that show registers of the CPU that accesses them. QEMU dies if there is none."""
+
+SMI_PORT: Final = 0xB2
+"""A write interrupts the CPU that makes it, on some chipsets. QEMU dies if there is none."""
+
+
+def needs_cpu(site: PackedSite, region: str, *, is_first: bool = False) -> bool:
+    """Whether the accesses of a site, to a region, can only be made by the CPU that made them.
+
+    With `is_first`, accesses are made in the name of the first CPU, though it does not run; else in that of none.
+    """
+    address, kind, vcpu, _ = site
+    if region in CPU_REGISTERS:
+        return True
+    if region == LOCAL_APICS:
+        return vcpu != 0 or not is_first
+    return not is_first and address == SMI_PORT and kind & (MMIO | WRITE) == WRITE
+
 
 def access(site: PackedSite) -> str:
     """The command of a site's accesses: a read's is complete, a write's lacks the value."""

@@ -42,6 +42,10 @@ ALLOWED = {
         "trace.rows", "verdict",
     },
     "importers": {"importers", "guest", "errors", "trace.writer"},
+    "exporters": {
+        "exporters", "clock", "disassembly", "errors", "guest", "oracle.protocol", "printable", "selection",
+        "trace.reader", "trace.rows", "trace.schema",
+    },
     "provenance": set(),
     "reproducing": {"device"},
     "minimizing": {
