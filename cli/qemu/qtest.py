@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import select
 import socket
+import struct
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -30,6 +31,9 @@ PATIENCE_S: Final = 60
 """How long QEMU may take to build its machine, or to answer."""
 
 _CHUNK: Final = 1 << 16
+
+_SHORTEST: Final = b"OK\n"
+"""The shortest reply there is."""
 
 
 class QtestQemu:
@@ -95,7 +99,7 @@ class QtestQemu:
             except (QMPError, EOFError, OSError, TimeoutError) as error:
                 monitor.close()
                 raise self._failure("did not start") from error
-            self._line.setblocking(False)
+            self._line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", PATIENCE_S, 0))
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -126,35 +130,48 @@ class QtestQemu:
         Raises:
             QemuFailedError: QEMU has died, or does not answer.
         """
+        while self._unsent:
+            self._send_and_receive()
         lines: list[bytes] = []
-        poll = select.poll()
         while True:
             *complete, self._received = self._received.split(b"\n", count - len(lines))
             lines += complete
-            if len(lines) == count:
+            missing = count - len(lines)
+            if not missing:
                 return lines
-            poll.register(self._line, select.POLLIN | (select.POLLOUT if self._unsent else 0))
-            if not poll.poll(1000 * PATIENCE_S):
-                raise self._failure(f"did not answer for {PATIENCE_S} s")
-            self._send()
-            try:
-                data = self._line.recv(_CHUNK)
-            except BlockingIOError:
-                continue
-            except OSError:
-                data = b""
-            if not data:
-                raise self._failure("died")
-            self._received += data
+            # QEMU writes each reply by itself. To be woken by few of them, wait for what is missing at the least.
+            self._receive(max(1, missing * len(_SHORTEST) - len(self._received)), socket.MSG_WAITALL)
 
     def _send(self) -> None:
         try:
             while self._unsent:
-                self._unsent = self._unsent[self._line.send(self._unsent) :]
+                self._unsent = self._unsent[self._line.send(self._unsent, socket.MSG_DONTWAIT) :]
         except BlockingIOError:
             pass
-        except OSError:  # QEMU has died, as `replies` will notice
+        except OSError:  # QEMU has died, as `_receive` will notice
             self._unsent = memoryview(b"")
+
+    def _send_and_receive(self) -> None:
+        """Send what QEMU takes now. It takes nothing while its replies are not taken."""
+        poll = select.poll()
+        poll.register(self._line, select.POLLIN | select.POLLOUT)
+        (ready,) = poll.poll(1000 * PATIENCE_S) or ((0, 0),)
+        if not ready[1]:
+            raise self._failure(f"did not take commands for {PATIENCE_S} s")
+        if ready[1] & ~select.POLLOUT:
+            self._receive(_CHUNK, 0)
+        self._send()
+
+    def _receive(self, size: int, flags: int) -> None:
+        try:
+            data = self._line.recv(size, flags)
+        except BlockingIOError:
+            raise self._failure(f"did not answer for {PATIENCE_S} s") from None
+        except OSError:
+            data = b""
+        if not data:
+            raise self._failure("died")
+        self._received += data
 
     def reset(self) -> None:
         """Make sure that the machine has been reset since the last call: by an access, or else from outside.
