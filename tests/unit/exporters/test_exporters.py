@@ -109,7 +109,7 @@ def test_csv_has_a_row_an_exit_and_no_formulas(trace: Path) -> None:
         "size": "1", "value": "0x26", "string": "1", "region": "rtc", "instruction": "in al, 0x71",
     }  # fmt: skip
     assert (rows[3]["value"], rows[3]["region"]) == ("0xffffffffffffffff", "'=hpet")
-    assert rows[3]["instruction"] == '\'="a",\\x1b[31m\\n'
+    assert rows[3]["instruction"] == '\'="a",\\x1b[31m'
     assert left_out == 0
 
 
