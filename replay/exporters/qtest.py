@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from ..oracle import protocol
+from ..oracle.protocol import access, clock_set, needs_cpu
 from ..printable import printable
 from ..trace.reader import TraceReader
 from ..trace.rows import Event, ExitRow
@@ -60,7 +60,7 @@ class Qtest:
                 continue
             if t_ns > self._time_ns:
                 self._time_ns = t_ns
-                yield protocol.clock_set(t_ns)
+                yield clock_set(t_ns)
             command, writes, digits, region = found
             shown = f"0x{value & U64_MASK:0{digits}x}"
             yield f"{command} {shown} # {seq} {region}" if writes else f"{command} # {shown} {seq} {region}"
@@ -72,9 +72,9 @@ class Qtest:
     def _site(self, number: int) -> tuple[str, bool, int, str] | None:
         packed = self._reader.packed_sites[number]
         site = self._reader.site(number)
-        if protocol.needs_cpu(packed, site.region):
+        if needs_cpu(packed, site.region, self._reader.guest.machine):
             return None
-        return protocol.access(packed), site.direction == "w", 2 * site.size, printable(site.region)
+        return access(packed), site.direction == "w", 2 * site.size, printable(site.region)
 
 
 def _note(command: str, text: str) -> str:

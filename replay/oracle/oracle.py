@@ -91,10 +91,9 @@ class Oracle:
         self._words = [word.encode() for word in protocol.commands(sites)]
         self._sizes = [kind & SIZE for _, kind, _, _ in sites]
         self._writes = [bool(kind & WRITE) for _, kind, _, _ in sites]
+        machine, is_first = trace.guest.machine, hardware.is_first_cpu
         self.is_reachable = [
-            not protocol.needs_cpu(
-                site, "" if site[3] is None else names.get(site[3], ""), is_first=hardware.is_first_cpu
-            )
+            not protocol.needs_cpu(site, "" if site[3] is None else names.get(site[3], ""), machine, is_first=is_first)
             for site in sites
         ]
         self._ends_interrupts = [

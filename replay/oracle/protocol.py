@@ -29,11 +29,12 @@ CPU_REGISTERS: Final = frozenset(("vmport", "kvmvapic"))
 """Regions that show registers of the CPU that accesses them. QEMU dies if there is none."""
 
 SMI_PORT: Final = 0xB2
-"""A write interrupts the CPU that makes it, on some chipsets. QEMU dies if there is none."""
+SMI_MACHINES: Final = frozenset(("q35",))
+"""Where a write to that port interrupts the CPU that makes it. QEMU dies if there is none."""
 
 
-def needs_cpu(site: PackedSite, region: str, *, is_first: bool = False) -> bool:
-    """Whether the accesses of a site, to a region, can only be made by the CPU that made them.
+def needs_cpu(site: PackedSite, region: str, machine: str, *, is_first: bool = False) -> bool:
+    """Whether the accesses of a site, to a region of a machine, can only be made by the CPU that made them.
 
     With `is_first`, accesses are made in the name of the first CPU, though it does not run; else in that of none.
     """
@@ -42,7 +43,8 @@ def needs_cpu(site: PackedSite, region: str, *, is_first: bool = False) -> bool:
         return True
     if region == LOCAL_APICS:
         return vcpu != 0 or not is_first
-    return not is_first and address == SMI_PORT and kind & (MMIO | WRITE) == WRITE
+    writes_smi_port = address == SMI_PORT and kind & (MMIO | WRITE) == WRITE
+    return writes_smi_port and machine in SMI_MACHINES and not is_first
 
 
 def access(site: PackedSite) -> str:

@@ -27,7 +27,7 @@ from vmdev.replay.trace.writer import TraceWriter
 from vmdev.replay.verdict import Verdict
 
 ROOT = Path(__file__).parents[3]
-META = {"machine": "toy", "target": "x86_64", "clock": "virtual"}
+META = {"machine": "q35", "target": "x86_64", "clock": "virtual"}
 Recording = Callable[..., Path]
 
 

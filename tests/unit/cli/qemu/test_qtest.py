@@ -27,18 +27,17 @@ else:
         sys.exit("fake: no such machine")
     fds = [int(word.rpartition("fd=")[2]) for word in words if word.startswith("socket,")]
     line, monitor = (socket.socket(fileno=fd) for fd in fds)
-    talk = monitor.makefile("rw")
     def tell(message):
-        talk.write(json.dumps(message) + "\\n")
-        talk.flush()
+        monitor.sendall(json.dumps(message).encode() + b"\\n")
     state = {{"reset": mode == "resets-itself"}}
     def monitors():
         version = {{"qemu": {{"major": 10, "minor": 0, "micro": 0}}, "package": ""}}
         tell({{"QMP": {{"version": version, "capabilities": []}}}})
-        for request in map(json.loads, talk):
+        while True:
+            request = json.loads(monitor.recv(4096))  # one at a time, without a line's end
             if request["execute"] == "system_reset" and mode != "stubborn":
                 state["reset"] = True
-            if state["reset"]:
+            if state["reset"] and request["execute"] != "qmp_capabilities":
                 state["reset"] = False
                 tell({{"event": "RESET", "data": {{"guest": False}}, "timestamp": {{"seconds": 1, "microseconds": 2}}}})
             tell({{"return": {{}}, **{{key: request[key] for key in request if key == "id"}}}})
