@@ -84,6 +84,9 @@ class Opponent:
             replayer = judging.replay(oracle, board, judging.selection, reader.path.name, rules, stand_ins, hear)
             if stand_ins is not None:
                 stand_ins.position = replayer.seq
+            recorder = str(reader.meta.get("qemu", ""))
+            if recorder not in ("", qemu.qemu.version_text):
+                notes = [f"the recording is of QEMU {recorder}", *notes]
             yield Match(replayer, qemu.name, tuple(notes), oracle, stand_ins, witnesses)
 
     def _command(self, guest: Guest) -> tuple[str, list[str], list[str]]:

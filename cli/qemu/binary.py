@@ -82,8 +82,13 @@ def find_standstill(qemu: Qemu) -> Path:
 
 
 def has_qtest_accelerator(qemu: Qemu) -> bool:
-    """Whether `qemu` was built with it, or its module is installed."""
-    return "qtest" in _output(qemu.path, "-accel", "help").split()
+    """Whether `qemu` was built with it, or its module is installed. The list of accelerators does not tell modules."""
+    words = [qemu.path, "-accel", "qtest", "-M", "none", "-nodefaults", "-display", "none", "-monitor", "stdio"]
+    try:
+        done = subprocess.run(words, input=b"quit\n", capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise QemuNotFoundError(f"{qemu.path}: cannot be run: {error}") from error
+    return done.returncode == 0
 
 
 def _module(kind: str, qemu: Qemu) -> Path:
@@ -97,11 +102,9 @@ def _module(kind: str, qemu: Qemu) -> Path:
     return path
 
 
-def _output(path: str, *options: str) -> str:
+def _output(path: str, option: str) -> str:
     try:
-        done = subprocess.run(
-            [path, *options], capture_output=True, text=True, errors="replace", timeout=60, check=False
-        )
+        done = subprocess.run([path, option], capture_output=True, text=True, errors="replace", timeout=60, check=False)
     except (OSError, subprocess.SubprocessError) as error:
         raise QemuNotFoundError(f"{path}: cannot be run: {error}") from error
     return done.stdout

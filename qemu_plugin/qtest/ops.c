@@ -23,13 +23,13 @@ static size_t find(op_t *table, size_t count, op_t op)
     return found;
 }
 
-/* The only place of `get_clock` that is followed by an empty one. */
+/* The only empty place between two that have `get_clock`: the first of these. */
 static size_t find_clock(op_t *table, size_t count, op_t get_clock)
 {
     size_t found = NOWHERE;
 
     for (size_t at = 0; get_clock && at + 2 < count; at++) {
-        if (table[at] == get_clock && !table[at + 1] && table[at + 2]) {
+        if (table[at] == get_clock && !table[at + 1] && table[at + 2] == get_clock) {
             if (found != NOWHERE) {
                 return NOWHERE;
             }

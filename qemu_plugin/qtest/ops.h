@@ -19,7 +19,7 @@ typedef void *op_t;
 struct ops_known {
     op_t start_vcpu;  /* begins a vCPU's thread */
     op_t kick_vcpu;   /* has it look up from what it does */
-    op_t get_clock;   /* tells the virtual clock */
+    op_t get_clock;   /* tells the virtual clock; and the ticks that a CPU's own counter shows */
 };
 
 /* Ours. */
@@ -31,8 +31,8 @@ struct ops_own {
 };
 
 /*
- * Put ours in the place of TCG's. The place for setting the clock, which TCG leaves empty, is between those of two
- * functions that tell it: of the clock itself, and of the ticks that a CPU's own counter shows.
+ * Put ours in the place of TCG's. The place for setting the clock, which TCG leaves empty, is between the two of
+ * the function that tells it; the first of these is the clock's.
  *
  * False if any of them is not where it can be told from all others, once; then the table is as it was.
  */

@@ -14,6 +14,7 @@ from typing import Final
 from ..device import Device
 from ..guest import Guest
 from ..verdict import CauseClass
+from .protocol import SMI_MACHINES
 
 Reason = tuple[CauseClass, str]
 """The class of the difference, and why."""
@@ -21,12 +22,11 @@ Reason = tuple[CauseClass, str]
 INTERRUPTS: Final[Reason] = ("interrupt", "no CPU runs that takes its interrupts")
 DMA: Final[Reason] = ("outside", "its DMA: what the guest prepared for it in memory is not played")
 DRIVE: Final[Reason] = ("outside", "its drive answers at the host's pace, with what is in the image")
+SMI: Final[Reason] = ("interrupt", "writes to it interrupt the CPU that makes them, so they were not played")
 NETWORK: Final[Reason] = ("outside", "what came from the network is not played")
 TYPED: Final[Reason] = ("outside", "what was typed is not played")
-REGISTERS: Final[Reason] = ("outside", "it shows registers of the CPU, which are not played")
 
 CONTROLLERS: Final = frozenset(("i8259", "ioapic", "local_apic"))
-CPU_REGISTERS: Final = frozenset(("vmport", "kvmvapic"))
 
 
 def _always(offset: int) -> bool:
@@ -40,7 +40,6 @@ MASTERS: Final[Mapping[str, Callable[[int], bool]]] = {
     "fw_cfg": lambda offset: 4 <= offset < 12,
     "ahci": lambda offset: offset >= _AHCI_PORTS and offset & 0x7F == 0x38,  # PxCI
     "piix_bmdma": lambda offset: offset & 7 == 0,  # the command
-    "i82078": lambda offset: offset == 5,  # the FIFO, which takes commands
     "e1000": lambda offset: offset in _DESCRIPTOR_TAILS,
     "e1000e": lambda offset: offset in _DESCRIPTOR_TAILS,
     "virtio_mmio": lambda offset: offset == 0x50,  # QueueNotify
@@ -51,10 +50,11 @@ MASTERS: Final[Mapping[str, Callable[[int], bool]]] = {
 
 
 class Reasons:
-    """What is known of one trace."""
+    """What is known of one trace, and of who it is played to: whether its accesses are those of the first CPU."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, *, is_first_cpu: bool) -> None:
         self._is_typed_at = guest.has_typed_input
+        self._plays_smis = is_first_cpu or guest.machine not in SMI_MACHINES
         self._started: set[int] = set()
         """Bus masters, by identity, that were started."""
         self.counts: Counter[tuple[str, Reason]] = Counter()
@@ -82,7 +82,7 @@ class Reasons:
             return NETWORK
         if kind in ("uart16550", "i8042") and self._is_typed_at:
             return TYPED
-        return None
+        return SMI if kind == "apm" and not self._plays_smis else None
 
 
 def _kind(model: Device) -> str:

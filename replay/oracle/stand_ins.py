@@ -140,7 +140,7 @@ class StandIns:
         self._oracle = oracle
         self._names = {id(device): name for name, device in board.devices.items()}
         self._by_model: dict[int, StandIn] = {}
-        self.reasons = Reasons(oracle.guest)
+        self.reasons = Reasons(oracle.guest, is_first_cpu=oracle.hardware.is_first_cpu)
         self._regions: dict[int | None, StandInRegion] = {}
         self.position: Position = lambda: 0
         for _, _, _, region in oracle.packed_sites:
