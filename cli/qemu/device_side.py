@@ -28,7 +28,7 @@ DEFAULTS: Final = ("-display", "none", "-action", "reboot=reset,shutdown=pause,p
 """What every such QEMU gets: a reset is a reset, and nothing that a guest does ends it."""
 
 _KEPT: Final = frozenset(
-    "m smp nodefaults vga boot rtc seed usb no-hpet no-acpi uuid win2k-hack no-fd-bootchk append numa".split()
+    "m smp nodefaults vga rtc seed usb no-hpet no-acpi uuid win2k-hack no-fd-bootchk append numa".split()
 )
 """Options that stay as they are."""
 
@@ -44,9 +44,15 @@ _NAME: Final = re.compile(r"[\w.\-]+")
 _PROPERTIES: Final = re.compile(r"[\w.\-:+/ ]*")
 """Values of properties that are no lists, no JSON and no strange characters."""
 
+_FILE_PROPERTIES: Final = frozenset(
+    "romfile file filename path rootdir pcap logfile splash host hostdevice hostbus hostaddr hostport sysfsdev shm "
+    "memdev fsdev chardev-path dumpdtb".split()
+)
+"""Properties that name files, which are read or written, or what is the host's."""
+
 _HOST_DEVICES: Final = re.compile(
     r"vfio-|vhost-|usb-host|usb-redir|ivshmem|loader|guest-loader|scsi-(block|generic)|"
-    r"(u2f|ccid-card)-passthru|tpm-|igd-passthrough|xen-"
+    r"(u2f|ccid-card)-passthru|tpm-|igd-passthrough|xen-|usb-mtp"
 )
 """Devices that are the host's, read files, or talk to other programs."""
 
@@ -102,7 +108,7 @@ class _Sieve:
     def run(self) -> DeviceSide:
         """All that may stay."""
         special: Mapping[str, Callable[[str], Words]] = {
-            "M": self._machine, "machine": self._machine, "cpu": self._cpu, "device": self._device,
+            "M": self._machine, "machine": self._machine, "cpu": self._cpu, "boot": self._boot, "device": self._device,
             "global": self._global, "chardev": self._chardev, "netdev": self._netdev, "nic": self._nic,
             "net": self._net, "audiodev": self._audiodev, "object": self._object, "drive": self._drive,
             "blockdev": self._blockdev, "fw_cfg": self._fw_cfg, "smbios": self._smbios,
@@ -146,7 +152,7 @@ class _Sieve:
         for key, value in found.items():
             if key == first:
                 kept.append(value)
-            elif "/" in value or not _PROPERTIES.fullmatch(value) or not _PROPERTIES.fullmatch(key):
+            elif value and not _is_harmless(key, value):
                 self._note(f"{what}: {key} is left out")
             else:
                 kept.append(f"{key}={value}")
@@ -159,6 +165,10 @@ class _Sieve:
         if found:
             yield "-M"
             yield self._plain("-machine", found, "type")
+
+    def _boot(self, value: str) -> Words:
+        yield "-boot"
+        yield self._plain("-boot", properties(value, "order"), "order")
 
     def _cpu(self, value: str) -> Words:
         yield "-cpu"
@@ -175,7 +185,11 @@ class _Sieve:
         yield self._plain(f"-device {driver}", {"driver": driver, **found}, "driver")
 
     def _global(self, value: str) -> Words:
-        if "/" in value or "file" in value or not _PROPERTIES.fullmatch(value.replace("=", "").replace(",", "")):
+        key, _, text = value.partition("=")
+        if key == "driver":  # the long form
+            found = properties(value)
+            key, text = found.get("property", ""), found.get("value", "")
+        if not _is_harmless(key, text) or not _PROPERTIES.fullmatch(value.replace("=", "").replace(",", "")):
             self._note("a -global is left out")
             return
         yield "-global"
@@ -295,6 +309,12 @@ class _Sieve:
         else:
             yield "-smbios"
             yield value
+
+
+def _is_harmless(key: str, value: str) -> bool:
+    """Whether a property names no file, and is written with plain characters."""
+    is_plain = all(map(_PROPERTIES.fullmatch, (key, value)))
+    return is_plain and key.rpartition(".")[2] not in _FILE_PROPERTIES and "/" not in value
 
 
 def _identifier(found: Mapping[str, str]) -> str:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -32,8 +34,15 @@ PATIENCE_S: Final = 60
 
 _CHUNK: Final = 1 << 16
 
+_PR_SET_PDEATHSIG: Final = 1
+
 _SHORTEST: Final = b"OK\n"
 """The shortest reply there is."""
+
+
+def _end_with_parent() -> None:
+    """Have Linux end this process when the one that started it has died, however that came about."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class QtestQemu:
@@ -93,6 +102,7 @@ class QtestQemu:
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
                     pass_fds=(line.fileno(), their_monitor.fileno()),
+                    preexec_fn=_end_with_parent,
                 )  # fmt: skip
             try:
                 self._runner.run(asyncio.wait_for(self._qmp.connect(monitor), PATIENCE_S))

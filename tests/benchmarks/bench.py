@@ -303,7 +303,7 @@ def memory(exits: int, directory: Path) -> None:
 
 
 def playing(pairs: int, traces: list[Path]) -> None:
-    """Playing a trace to QEMU's own devices over qtest, beside replaying it into the models. QEMU's start is not in it."""
+    """Playing a trace to QEMU's own devices over qtest, beside replaying it into the models; without QEMU's start."""
     for path in traces or [GOLDEN]:
         with TraceReader(path) as reader:
             exits = reader.exit_count

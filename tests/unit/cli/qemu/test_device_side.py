@@ -28,6 +28,8 @@ def sifted(*words: str, images: tuple[Path, ...] = ()) -> DeviceSide:
         ("-M pc,graphics=off -m 256 -smp 2 -nodefaults -vga std -boot menu=on", None),
         ("-machine q35,accel=tcg,kernel-irqchip=off,smm=off", "-M q35,smm=off"),
         ("-M accel=tcg", ""),
+        ("-boot order=c,splash=secret.jpg,menu=on -boot c", "-boot c,menu=on -boot c"),
+        ("-device usb-tablet,pcap=out -device VGA,romfile=,addr=2", "-device usb-tablet -device VGA,romfile=,addr=2"),
         ("-cpu 486", None),
         ("-cpu max,+apic,x=/etc/passwd", "-cpu max,+apic"),
         ("-device virtio-blk-pci,drive=d0,addr=0x3 -global isa-fdc.driveA=x", None),
@@ -59,7 +61,8 @@ def test_what_stays(given: str, kept: str | None) -> None:
     [
         "-device vfio-pci,host=01:00.0", "-device usb-host,hostbus=1", "-device loader,file=/etc/passwd",
         "-device vhost-user-fs-pci,chardev=c", "-device a/b", "-readconfig /tmp/x", "-fsdev local,path=/,id=f",
-        "-object memory-backend-file,id=m,mem-path=/etc/passwd", "-global e1000.romfile=/tmp/x",
+        "-object memory-backend-file,id=m,mem-path=/etc/passwd", "-global e1000.romfile=x",
+        "-global driver=e1000,property=romfile,value=x", "-device usb-mtp,rootdir=.",
         "-fw_cfg name=opt/a,file=/etc/passwd", "-smbios file=/etc/passwd", "-acpitable file=/etc/passwd",
         "-blockdev driver=file,node-name=a/b,filename=/etc/passwd", "-kernel /etc/passwd -append x -initrd /etc/group",
         "-bios /etc/passwd", "-dtb /etc/passwd",
