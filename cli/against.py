@@ -12,7 +12,7 @@ import click
 from vmdev.replay.errors import UnknownMachineError
 from vmdev.replay.guest import Guest
 from vmdev.replay.machines import Board
-from vmdev.replay.oracle.oracle import Oracle
+from vmdev.replay.oracle.oracle import SERIAL_INPUT, Oracle
 from vmdev.replay.oracle.stand_ins import StandIns
 from vmdev.replay.oracle.witnesses import Witnesses
 from vmdev.replay.replayer import Replayer
@@ -21,7 +21,7 @@ from vmdev.replay.verdict import Against, Explained, Verdict
 
 from .judging import Judging
 from .qemu.binary import find_qemu
-from .qemu.device_side import DEFAULTS, device_side, users_own
+from .qemu.device_side import DEFAULTS, DeviceSide, device_side, users_own
 from .qemu.qtest import QtestQemu
 
 Mode = Literal["models", "qemu", "both"]
@@ -70,10 +70,12 @@ class Opponent:
             yield Match(judging.replayer(reader))
             return
         guest = reader.guest
-        program, arguments, notes = self._command(guest)
+        inputs = [event.detail for event in reader.events() if event.kind == SERIAL_INPUT]
+        program, side = self._command(guest, inputs[0].rpartition(" ")[0] if inputs else "")
         board = self._board(guest, judging)
         shift = reader.meta.get("icount_shift")
-        with QtestQemu(find_qemu(program), arguments, shift if isinstance(shift, int) else 0) as qemu:
+        icount_shift = shift if isinstance(shift, int) else 0
+        with QtestQemu(find_qemu(program), side.arguments, icount_shift, side.serial) as qemu:
             oracle = Oracle(reader, qemu)
             if self.mode == "qemu":
                 stand_ins = StandIns(oracle, board)
@@ -84,21 +86,23 @@ class Opponent:
             replayer = judging.replay(oracle, board, judging.selection, reader.path.name, rules, stand_ins, hear)
             if stand_ins is not None:
                 stand_ins.position = replayer.seq
+            notes = side.notes
             recorder = str(reader.meta.get("qemu", ""))
             if recorder not in ("", qemu.qemu.version_text):
                 notes = [f"the recording is of QEMU {recorder}", *notes]
             yield Match(replayer, qemu.name, tuple(notes), oracle, stand_ins, witnesses)
 
-    def _command(self, guest: Guest) -> tuple[str, list[str], list[str]]:
-        """QEMU's program and arguments, and what is otherwise than in the recording."""
+    def _command(self, guest: Guest, fed: str) -> tuple[str, DeviceSide]:
+        """QEMU's program and arguments. `fed` is the character device that serial input came from."""
         program = self.program or f"qemu-system-{guest.target}"
         if self.arguments is not None:
             words = list(self.arguments)
             if self.program is None and words and not words[0].startswith("-"):
                 program = words.pop(0)
-            return program, [*users_own(words), *DEFAULTS], []
-        found = device_side(guest)
-        return program, [*found.arguments, *DEFAULTS], found.notes
+            return program, DeviceSide([*users_own(words), *DEFAULTS])
+        side = device_side(guest, fed)
+        side.arguments += DEFAULTS
+        return program, side
 
     def _board(self, guest: Guest, judging: Judging) -> Board:
         """The models. Where there are none, QEMU's answers are judged all the same, by region and address."""
@@ -128,6 +132,8 @@ class Match:
         notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
         if self.oracle.acknowledged:
             notes.append(f"Interrupts acknowledged in the CPU's place, before an EOI: {self.oracle.acknowledged:,}.")
+        if not self.oracle.is_fed:
+            notes.append("Serial input is not played: QEMU has no port for it.")
         if self.oracle.untimely:
             notes.append(f"Times at which QEMU's clock could not be set: {self.oracle.untimely:,}.")
         unreachable = sum(not reachable for reachable in self.oracle.is_reachable)

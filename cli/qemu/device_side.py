@@ -21,11 +21,14 @@ from vmdev.replay.machines.command import properties
 from vmdev.replay.machines.command_line import FLAGS, CommandLine
 
 from .command import parse_options
+from .serial_port import FIRST as FIRST_SERIAL
 
 Words = Iterator[str]
 
 DEFAULTS: Final = ("-display", "none", "-action", "reboot=reset,shutdown=pause,panic=none,watchdog=none")
 """What every such QEMU gets: a reset is a reset, and nothing that a guest does ends it."""
+
+FED: Final = "vmdev-serial"
 
 _KEPT: Final = frozenset(
     "m smp nodefaults vga rtc seed usb no-hpet no-acpi uuid win2k-hack no-fd-bootchk append numa".split()
@@ -73,10 +76,16 @@ class DeviceSide:
     arguments: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What is otherwise than in the recording, in sentences."""
+    serial: str = ""
+    """A character device that is still to be made: that of the serial port which is to be fed."""
 
 
-def device_side(guest: Guest) -> DeviceSide:
+def device_side(guest: Guest, fed: str = "") -> DeviceSide:
     """The arguments with which `guest` was recorded, as far as its devices need them.
+
+    Args:
+        guest: of the trace.
+        fed: QEMU's name of the character device that input came from; empty: none came.
 
     Raises:
         OracleError: the trace does not tell them.
@@ -84,7 +93,7 @@ def device_side(guest: Guest) -> DeviceSide:
     line = CommandLine(guest)
     if not line.options:
         raise OracleError("the trace does not tell how its QEMU was started; give QEMU's arguments after --")
-    return _Sieve(line).run()
+    return _Sieve(line, fed).run()
 
 
 def users_own(arguments: Sequence[str]) -> list[str]:
@@ -100,8 +109,9 @@ def users_own(arguments: Sequence[str]) -> list[str]:
 class _Sieve:
     """Sifts the options of a recording."""
 
-    def __init__(self, line: CommandLine) -> None:
+    def __init__(self, line: CommandLine, fed: str) -> None:
         self._line = line
+        self._fed = fed
         self._found = DeviceSide()
         self._has_kernel = False
 
@@ -117,7 +127,7 @@ class _Sieve:
             if name in special:
                 words = list(special[name](value))
             elif name in ("serial", "parallel", "debugcon"):
-                words = [f"-{name}", value if value == "none" or value.startswith("chardev:") else "null"]
+                words = [f"-{name}", self._backend(name, value)]
             elif name in ("kernel", "initrd", "dtb", "bios"):
                 words = list(self._file(name, value))
             elif name in _DRIVES:
@@ -197,8 +207,17 @@ class _Sieve:
 
     # What leads out of the machine
 
+    def _backend(self, name: str, value: str) -> str:
+        if name == "serial" and self._fed == FIRST_SERIAL and not self._found.serial and value != "none":
+            self._found.serial = FED
+            return f"chardev:{FED}"
+        return value if value == "none" or value.startswith("chardev:") else "null"
+
     def _chardev(self, value: str) -> Words:
         found = properties(value, "backend")
+        if self._fed and self._fed == found.get("id") and _NAME.fullmatch(self._fed):
+            self._found.serial = self._fed
+            return
         yield "-chardev"
         yield f"null,id={_identifier(found)}{',mux=on' if found.get('mux') in ('on', 'yes', 'true') else ''}"
 

@@ -52,12 +52,15 @@ class QtestQemu:
         qemu: the program.
         arguments: what its machine is made of.
         icount_shift: of the recording; where TCG stands still, the devices see the same -icount.
+        serial: the character device that a serial port of the machine is connected to, if it is to be fed.
     """
 
-    def __init__(self, qemu: Qemu, arguments: Sequence[str], icount_shift: int = 0) -> None:
+    def __init__(self, qemu: Qemu, arguments: Sequence[str], icount_shift: int = 0, serial: str = "") -> None:
         self.qemu = qemu
         self.has_accelerator = has_qtest_accelerator(qemu)
         self._arguments = [*arguments]
+        self._serial = serial
+        self._feeding: socket.socket | None = None
         if self.has_accelerator:
             self._arguments += ["-accel", "qtest"]
         else:
@@ -86,11 +89,14 @@ class QtestQemu:
     def __enter__(self) -> QtestQemu:
         self._line, line = socket.socketpair()
         monitor, their_monitor = socket.socketpair()
+        self._feeding, fed = socket.socketpair()
+        feeding = ["-chardev", f"socket,id={self._serial},fd={fed.fileno()}"] if self._serial else []
         try:
-            with line, their_monitor:
+            with line, their_monitor, fed:
                 self._process = subprocess.Popen(
                     [
                         self.qemu.path,
+                        *feeding,
                         *self._arguments,
                         "-chardev", f"socket,id=vmdev-qtest,fd={line.fileno()}",
                         "-qtest", "chardev:vmdev-qtest",
@@ -101,7 +107,7 @@ class QtestQemu:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
-                    pass_fds=(line.fileno(), their_monitor.fileno()),
+                    pass_fds=(line.fileno(), their_monitor.fileno(), fed.fileno()),
                     preexec_fn=_end_with_parent,
                 )  # fmt: skip
             try:
@@ -124,7 +130,9 @@ class QtestQemu:
         with contextlib.suppress(QMPError, EOFError, OSError):
             self._runner.run(self._qmp.disconnect())
         self._runner.close()
-        self._line.close()
+        for one in (self._line, self._feeding):
+            if one is not None:
+                one.close()
         self._stderr.close()
 
     # The protocol
@@ -196,6 +204,22 @@ class QtestQemu:
                     return
                 self._runner.run(asyncio.sleep(0.01))
             raise self._failure("does not reset its machine")
+
+    def feed(self, character: int) -> bool:
+        """Let the guest's serial port receive a character. False: none is connected.
+
+        What the guest has sent there is thrown away.
+        """
+        if not self._serial or self._feeding is None:
+            return False
+        with contextlib.suppress(BlockingIOError):
+            while self._feeding.recv(_CHUNK, socket.MSG_DONTWAIT):
+                pass
+        self._feeding.sendall(bytes([character]))
+        for _ in range(2):  # in between, QEMU's main loop turns, and looks at what has come
+            self.send(b"endianness\n")
+            self.replies(1)
+        return True
 
     def _was_reset(self) -> bool:
         self._ask("query-status")  # a round trip, so that its main loop has turned and its events are here

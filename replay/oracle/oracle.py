@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PICS: Final = (0x20, 0xA0)
 """The command ports of the 8259A pair."""
 
+SERIAL_INPUT: Final = "serial-input"
+"""The kind of events that tell of a character that a serial port received: ``serial0 41``."""
+
 _PIC_REGION: Final = "pic"
 _OCW2: Final = 0x18
 """Of a write to a command port: bits that are 0 in an OCW2."""
@@ -55,6 +58,9 @@ class Hardware(Protocol):
 
     def reset(self) -> None:
         """Make sure that the machine has been reset since the last call."""
+
+    def feed(self, character: int) -> bool:
+        """Let the guest's serial port receive a character. False: none can be fed."""
 
 
 @dataclass(slots=True)
@@ -101,6 +107,8 @@ class Oracle:
             and names.get(region) == _PIC_REGION
             for address, kind, _, region in sites
         ]  # fmt: skip
+        self.is_fed = True
+        """Whether all serial input could be played."""
         self._time_ns = 0
         self._sent: deque[Batch] = deque()
 
@@ -149,11 +157,9 @@ class Oracle:
 
     def accesses(self) -> Iterator[tuple[int, list[Access]]]:
         """See `Trace`. While the replay is at some exits, those after them are being answered."""
-        resets = deque(sorted({event.seq for event in self.events() if event.kind == "reset" and event.seq > 0}))
+        stops = deque(self._stops())
         for first, rows in self._trace.accesses():
-            while resets and resets[0] < first:  # before the first exit that the trace holds
-                resets.popleft()
-            self._play(first, rows, resets)
+            self._play(first, rows, stops)
             while len(self._sent) > 1:
                 yield self._hand_over()
         while self._sent:
@@ -167,17 +173,29 @@ class Oracle:
 
     # Playing
 
-    def _play(self, first: int, rows: list[Access], resets: deque[int]) -> None:
+    def _stops(self) -> Iterator[Event]:
+        """The events before which all that was sent has to be answered: resets, each once, and serial input."""
+        reset = 0  # the first is power-on, and several vCPUs may report one
+        for event in self.events():
+            if event.kind == SERIAL_INPUT or (event.kind == "reset" and event.seq > reset):
+                reset = event.seq if event.kind == "reset" else reset
+                yield event
+
+    def _play(self, first: int, rows: list[Access], stops: deque[Event]) -> None:
         batch = Batch(first, rows, [None] * len(rows))
         self._sent.append(batch)
         start = 0
-        while resets and resets[0] < first + len(rows):
-            at = resets.popleft() - first
-            self._send(batch, start, at)
+        while stops and stops[0].seq < first + len(rows):
+            event = stops.popleft()
+            self._send(batch, start, event.seq - first)
+            start = event.seq - first
             for sent in self._sent:
                 self._collect(sent)
-            self.hardware.reset()
-            start = at
+            if event.kind == "reset":
+                self.hardware.reset()
+            else:
+                self._set_time(event.t_ns)
+                self.is_fed &= self.hardware.feed(int(event.detail.rpartition(" ")[2], 16))
         self._send(batch, start, len(rows))
 
     def _send(self, batch: Batch, start: int, end: int) -> None:
@@ -209,6 +227,12 @@ class Oracle:
         if lines:
             lines.append(b"")
             self.hardware.send(b"\n".join(lines))
+
+    def _set_time(self, t_ns: int) -> None:
+        if t_ns > self._time_ns:
+            self._time_ns = t_ns
+            self.hardware.send(f"{protocol.clock_set(t_ns)}\n".encode())
+            self.hardware.replies(1)
 
     def _collect(self, batch: Batch) -> None:
         """Wait for all answers to what was sent of a batch."""

@@ -33,7 +33,7 @@ class Played(Server):
     started: ClassVar[list[tuple[str, list[str], int]]] = []
     wrong_answers: ClassVar[dict[int, int]] = {}
 
-    def __init__(self, program: Any, arguments: Sequence[str], shift: int) -> None:
+    def __init__(self, program: Any, arguments: Sequence[str], shift: int, serial: str) -> None:
         board = Board("mine")
         board.add("one", Port92(), pio=[(0x92, 1)])
         board.add("two", Port92(), pio=[(0x93, 1)])
@@ -96,6 +96,20 @@ def test_three_witnesses(run: Run, project: Path) -> None:
     rows = [line.split() for line in result.stdout.splitlines() if line.startswith(("one.LATCH", "two.LATCH"))]
     assert ["two.LATCH", "QEMU", "1", "3", "0x01", "0x01", "0x09"] in rows
     assert ["one.LATCH", "the", "model", "2", "5", "0x02", "0x00", "0x02"] in rows
+
+
+def test_if_the_recording_alone_is_odd_the_models_verdict_decides(run: Run, project: Path) -> None:
+    """Recorded by the host's clock, say: a contract excuses it, and QEMU says the same as the model."""
+    Played.wrong_answers = {1: 9}
+    (project / "latch.py").write_text("from board import Latch\nclass Nine(Latch):\n    def read(self, *a): return 9\n")
+    options = ("replay", "boot.db", "--machine", "pc", "--device", "two=latch:Nine@pio:0x93", "--seq", "3:3")
+    assert run(*options, "--against", "both").exit_code == 1
+    (project / "boot.contracts.toml").write_text(
+        '[[contract]]\ndevice = "two"\nregister = "LATCH"\nrule = "mask"\nbits = 255\nreason = "so it is"\n'
+    )
+    result = run(*options, "--against", "both")
+    assert result.exit_code == 0, result.output
+    assert "two.LATCH the recording 1 3 0x01 0x09 0x09" in " ".join(result.stdout.split())
 
 
 def test_if_qemu_alone_is_odd_both_fails(run: Run, project: Path) -> None:

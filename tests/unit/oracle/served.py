@@ -19,6 +19,7 @@ class Server:
         self.is_first_cpu = is_first_cpu
         self.heard: list[str] = []
         self.resets = 0
+        self.can_be_fed = True
         self.wrong: dict[int, int] = {}
         """Values to answer instead, by number of the read."""
         self.reads = 0
@@ -40,6 +41,11 @@ class Server:
         assert not self._replies, "what comes before has to be answered before"
         self.resets += 1
         self._board.reset()
+
+    def feed(self, character: int) -> bool:
+        assert not self._replies
+        self.heard.append(f"feed {character:#x}")
+        return self.can_be_fed
 
     def _reply(self, words: list[str]) -> str:
         verb = words[0]

@@ -12,13 +12,21 @@ from served import Server
 from vmdev.replay.bus import PioAddress, PioRange
 from vmdev.replay.device import UNMODELLED, Device
 from vmdev.replay.devices.acpi_pm_timer import AcpiPmTimer
+from vmdev.replay.devices.apm import Apm
+from vmdev.replay.devices.ata_channel import AtaChannel
 from vmdev.replay.devices.fw_cfg import FwCfg
+from vmdev.replay.devices.i8042 import I8042
 from vmdev.replay.devices.i8259 import I8259Pair
+from vmdev.replay.devices.ioapic import IoApic
+from vmdev.replay.devices.local_apic import LocalApic
+from vmdev.replay.devices.ne2000 import Ne2000
 from vmdev.replay.devices.port92 import Port92
+from vmdev.replay.devices.uart16550 import Uart16550
 from vmdev.replay.errors import OracleError
+from vmdev.replay.guest import Guest
 from vmdev.replay.machines import Board, build
 from vmdev.replay.oracle.oracle import Oracle
-from vmdev.replay.oracle.reasons import DMA, INTERRUPTS
+from vmdev.replay.oracle.reasons import DMA, DRIVE, INTERRUPTS, MASTERS, NETWORK, SMI, TYPED, Reasons
 from vmdev.replay.oracle.stand_ins import NOWHERE, StandIns
 from vmdev.replay.oracle.witnesses import Witnesses
 from vmdev.replay.replayer import Replayer
@@ -290,3 +298,59 @@ def test_about_what_nobody_answers_nothing_is_said(recording: Recording) -> None
     witnesses = witnessed(path, server, board)
     assert (witnesses.alike, witnesses.unheard) == (1, 1)
     assert [(row.device, row.register, row.odd) for row in witnesses.rows] == [("Plain", "offset 0x0", "all")]
+
+
+def with_input(path: Path) -> Path:
+    with TraceWriter(path, meta=META, overwrite=True) as writer:
+        site = writer.add_site(address=0x92, direction="r")
+        writer.add_exit(10, site, 0)
+        writer.add_event("serial-input", detail="serial0 41", t_ns=15)
+        writer.add_event("serial-input", detail="serial0 2e", t_ns=15)
+        writer.add_exit(20, site, 0)
+    return path
+
+
+def test_serial_input_is_fed_at_its_time_and_place(tmp_path: Path) -> None:
+    server = Server(toy())
+    _, oracle, _ = played(with_input(tmp_path / "t.db"), server)
+    assert server.heard == [
+        "clock_set 10", "inb 0x92", "clock_set 15", "feed 0x41", "feed 0x2e", "clock_set 20", "inb 0x92",
+    ]  # fmt: skip
+    assert oracle.is_fed
+
+
+def test_input_for_which_there_is_no_port_is_told(tmp_path: Path) -> None:
+    server = Server(toy())
+    server.can_be_fed = False
+    _, oracle, _ = played(with_input(tmp_path / "t.db"), server)
+    assert not oracle.is_fed
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (AtaChannel, DRIVE), (Ne2000, NETWORK), (Uart16550, TYPED), (I8042, TYPED), (Apm, SMI), (Port92, None),
+        (I8259Pair, INTERRUPTS), (IoApic, INTERRUPTS), (LocalApic, INTERRUPTS),
+    ],
+)  # fmt: skip
+def test_reasons_by_model(model: type[Device], reason: object) -> None:
+    guest = Guest("q35", meta={"async_sources": '["typed input"]'})
+    device = model.alone(Board("toy").clock)
+    assert Reasons(guest, is_first_cpu=False).find(device) == reason
+    refined = type("Mine", (model,), {"__module__": "mine"})
+    assert Reasons(guest, is_first_cpu=False).find(refined.alone(Board("toy").clock)) == reason
+    if reason in (TYPED, SMI):
+        assert Reasons(Guest("q35", meta={"async_sources": "[]"}), is_first_cpu=True).find(device) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "starts", "does_not"),
+    [
+        ("ahci", 0x138, 0x38), ("piix_bmdma", 0, 2), ("e1000", 0x3818, 0), ("virtio_mmio", 0x50, 0x70),
+        ("virtio_pci_legacy", 0x10, 0x12), ("fw_cfg", 8, 0),
+    ],
+)  # fmt: skip
+def test_what_starts_a_bus_master(kind: str, starts: int, does_not: int) -> None:
+    assert MASTERS[kind](starts)
+    assert not MASTERS[kind](does_not)
+    assert MASTERS["virtio_pci"](0)
