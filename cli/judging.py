@@ -17,10 +17,12 @@ from vmdev.replay.device import Device
 from vmdev.replay.errors import UserModelError
 from vmdev.replay.guest import Guest
 from vmdev.replay.judging import rulefiles
+from vmdev.replay.judging.ledger import Known
 from vmdev.replay.machines import Board, Placement, Replacement, build
 from vmdev.replay.minimizing import Bench, BoardSource
 from vmdev.replay.printable import printable
-from vmdev.replay.replayer import Replayer, Trace
+from vmdev.replay.replayer import Hear, Replayer, Trace
+from vmdev.replay.routes import StandIns
 from vmdev.replay.selection import AddressRange, Bounds, Selection
 from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.user_models import find_model, load_board, make, span
@@ -66,6 +68,14 @@ class DeviceType(click.ParamType[str | UserModel]):
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """Where an answer may differ."""
+
+    contracts: dict[str, list[Contract]]
+    known: list[Known]
+
+
+@dataclass(frozen=True, slots=True)
 class Judging:
     """All of it, as plain data."""
 
@@ -97,32 +107,65 @@ class Judging:
         Raises:
             VmdevError: a file of rules cannot be used.
         """
-        contracts = _merged(map(rulefiles.read_contracts, _files(self.contracts, path, rulefiles.CONTRACTS_SUFFIX)))
-        known = [
-            entry for file in _files(self.known, path, rulefiles.KNOWN_SUFFIX) for entry in rulefiles.read_known(file)
-        ]
+        rules = self.rules(path)
 
         def replayer(trace: Trace, board: Board, selection: Selection) -> Replayer:
-            return Replayer(
-                trace,
-                board,
-                name=path.name,
-                selection=selection,
-                contracts=contracts,
-                known=[replace(entry) for entry in known],
-                strict=self.strict,
-                patience_s=self.access_limit_s,
-                give_up=_give_up,
-            )
+            return self.replay(trace, board, selection, path.name, rules)
 
-        selection = Selection(
+        return Bench(self.board_for, replayer, self.selection)
+
+    @property
+    def selection(self) -> Selection:
+        """What is judged."""
+        return Selection(
             tuple(device for device in self.devices if isinstance(device, str)),
             self.addresses,
             self.seqs,
             self.times_ns,
             self.until_divergence,
         )
-        return Bench(self.board_for, replayer, selection)
+
+    def rules(self, path: Path) -> Rules:
+        """Where answers of the models may differ from those of the trace at `path`.
+
+        Raises:
+            VmdevError: a file of rules cannot be used.
+        """
+        contracts = _merged(map(rulefiles.read_contracts, _files(self.contracts, path, rulefiles.CONTRACTS_SUFFIX)))
+        known = [
+            entry for file in _files(self.known, path, rulefiles.KNOWN_SUFFIX) for entry in rulefiles.read_known(file)
+        ]
+        return Rules(contracts, known)
+
+    def given_rules(self) -> Rules:
+        """As `rules`, of the files that were named alone: those beside the trace are about the models."""
+        contracts = _merged(map(rulefiles.read_contracts, self.contracts))
+        return Rules(contracts, [entry for file in self.known for entry in rulefiles.read_known(file)])
+
+    def replay(
+        self,
+        trace: Trace,
+        board: Board,
+        selection: Selection,
+        name: str,
+        rules: Rules,
+        stand_ins: StandIns | None = None,
+        hear: Hear | None = None,
+    ) -> Replayer:
+        """A replay into `board`; the last two as `Replayer` takes them."""
+        return Replayer(
+            trace,
+            board,
+            name=name,
+            selection=selection,
+            contracts=rules.contracts,
+            known=[replace(entry) for entry in rules.known],
+            strict=self.strict,
+            patience_s=self.access_limit_s,
+            give_up=_give_up,
+            stand_ins=stand_ins,
+            hear=hear,
+        )
 
     @property
     def model_options(self) -> list[str]:

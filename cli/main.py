@@ -22,6 +22,7 @@ from vmdev.replay.version import vmdev_version
 COMMANDS: Final = (
     "record",
     "import",
+    "export",
     "replay",
     "bless",
     "minimize",

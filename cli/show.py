@@ -10,10 +10,10 @@ import click
 
 from vmdev.replay.disassembly import disassemble
 from vmdev.replay.errors import VmdevError
+from vmdev.replay.exporters.json_lines import JsonLines
 from vmdev.replay.printable import printable
 from vmdev.replay.trace import U64_MASK, ExitRow, Site, TraceReader
 
-from .output import to_json
 from .ranges import Bounds, bounds, parse_integer, parse_time
 
 
@@ -74,7 +74,7 @@ def show(
             from_ns=from_ns or 0,
             to_ns=U64_MASK if to_ns is None else to_ns,
         )
-        lines = (_as_json if form == "json" else _as_text)(reader)
+        lines = JsonLines(reader).exit if form == "json" else _as_text(reader)
         if form == "text":
             click.echo(_HEADER)
         for rows in _up_to(chunks, limit):
@@ -132,34 +132,6 @@ def _as_text(reader: TraceReader) -> Callable[[ExitRow], str]:
         before, digits, after = middle
         shown = f"0x{value & U64_MASK:0{digits}x}"
         return f"{seq:10} {t_ns // 10**9:4}.{t_ns % 10**9:09} {before} {shown:>18}  {after}"
-
-    return line
-
-
-def _as_json(reader: TraceReader) -> Callable[[ExitRow], str]:
-    """What makes an exit a JSON object. A site's part of it is made once."""
-    parts: dict[int, str] = {}
-
-    def line(row: ExitRow) -> str:
-        seq, t_ns, number, value = row
-        part = parts.get(number)
-        if part is None:
-            site = reader.sites[number]
-            part = parts[number] = to_json(
-                {
-                    "site": number,
-                    "vcpu": site.vcpu,
-                    "pc": site.pc,
-                    "space": site.space,
-                    "direction": site.direction,
-                    "address": site.address,
-                    "size": site.size,
-                    "string": site.string,
-                    "region": site.region,
-                    "instruction": _instruction(reader, site),
-                }
-            )
-        return f'{{"seq": {seq}, "t_ns": {t_ns}, "value": {value & U64_MASK}, {part[1:]}'
 
     return line
 

@@ -15,6 +15,7 @@ from typing import ClassVar, Final, Literal, Self
 from .clock import Clock
 from .contracts import Contract
 from .registers import RegisterMap
+from .verdict import CauseClass
 
 InputKind = Literal["learned", "assumed"]
 """How a model came to know a recorded value: configuration that the first read teaches, or outside input."""
@@ -124,6 +125,13 @@ class Device:
         assumed is not checked.
         """
         return False
+
+    def explain(self, offset: int, size: int) -> tuple[CauseClass, str] | None:
+        """Why a read that has just diverged did so, if that is known without looking at the values.
+
+        The class of the divergence, and why. It is asked once for each; models need no such thing.
+        """
+        return None
 
     # Where accesses go; asked once for each place that a guest accesses from, not for each access
 

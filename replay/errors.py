@@ -109,6 +109,10 @@ class QemuFailedError(RecordError):
     """QEMU ended with an error of its own."""
 
 
+class OracleError(VmdevError):
+    """A recording cannot be played against another implementation of its devices."""
+
+
 class OutputExistsError(RecordError):
     """The output file exists and may not be overwritten."""
 

@@ -27,7 +27,7 @@ from .judging.ledger import Known, Ledger
 from .judging.watched import Watched
 from .provenance import provenance
 from .registers import Register, RegisterMap
-from .routes import Routes, Target, Writer
+from .routes import Reader, Routes, StandIns, Target, Writer
 from .selection import Selection
 from .verdict import ContractUse, KnownUse, Tally, TraceSummary, Verdict
 from .watchdog import PATIENCE_S, Watchdog
@@ -85,6 +85,10 @@ class Trace(Protocol):
         """The last `n` exits before `seq` at these sites, oldest first."""
 
 
+Hear = Callable[[int, str, "Device | None", int, int, object], None]
+"""Hears of a read: the exit's number, the device's name, the model, the offset in it, the size, and the answer."""
+
+
 class _Stop(BaseException):
     """Nothing that follows is judged."""
 
@@ -103,6 +107,10 @@ class Replayer:
         strict: whether reads that nothing answers count as divergences.
         patience_s: processor time after which an access is ended, in seconds.
         give_up: called, from another thread, with what to say, when that is impossible; it should end the process.
+        stand_ins: who answers, and is judged, in the place of the board's devices. These are played all the same, but
+            what they answer and what goes wrong in them counts for nothing.
+        hear: told of each read that is judged, with its number, who answered, the model, what was reached, and the
+            answer, which may be wrapped in a tuple.
 
     Raises:
         UnknownMachineError: the board has no device of a name in `devices`.
@@ -122,6 +130,8 @@ class Replayer:
         strict: bool = False,
         patience_s: float = PATIENCE_S,
         give_up: Callable[[str], None] | None = None,
+        stand_ins: StandIns | None = None,
+        hear: Hear | None = None,
     ) -> None:
         self._selection = selection = selection or Selection()
         devices = (*devices, *selection.devices)
@@ -137,13 +147,22 @@ class Replayer:
         self._give_up = give_up
         self._selected = tuple(device for device in board.devices if device in devices)
         added = [board.contracts, contracts or {}]
-        self._watched = _watch_all(board.devices, devices, added)
+        self._stand_ins = stand_ins
+        judged = board.devices
+        if stand_ins is not None:
+            judged = {label: stand_ins.instead(device) for label, device in board.devices.items()}
+        self._watched = _watch_all(judged, devices, added)
+        if stand_ins is not None:
+            for label, device in board.devices.items():
+                self._watched.setdefault(id(device), Watched(label, device, judged=False))
         self._loose: dict[str, Watched] = {}
         """Culprits that are no device of the board, by name."""
         maps = {label: getattr(device, "registers", None) for label, device in board.devices.items()}
         self._ledger = Ledger(known, maps)
         self._judge = Judge(self, self._ledger, selection.until_divergence)
-        self._routes = Routes(board.io, trace.packed_sites, trace.region_names, self._watch, self._guard)
+        self._routes = Routes(board.io, trace.packed_sites, trace.region_names, self._watch, self._guard, stand_ins)
+        if hear is not None:
+            self._routes.listen = partial(self._listen, hear)
         if selection.addresses:
             self._routes.is_selected = list(map(selection.holds, trace.packed_sites))
         self._routes.lists_unclaimed = not self._selected
@@ -267,7 +286,7 @@ class Replayer:
             except _Stop:
                 self._end()
                 if self._fires_timers:  # before an access that is not made any more
-                    _, site, _ = rows[self._seq() - end]
+                    _, site, _ = rows[self.seq() - end]
                     self._routes.counts[site] += 1
                 self._fires_timers = self._own_code = False
             self._is_playing = False
@@ -307,7 +326,7 @@ class Replayer:
                     raise
                 self._access_raised(t_ns, site, value, error)
 
-    def _seq(self) -> int:
+    def seq(self) -> int:
         """Number of the exit that is being made."""
         return self._end_seq - length_hint(self._cursor) - 1
 
@@ -326,7 +345,7 @@ class Replayer:
                 owner = self._owner_of_timer()
                 if isinstance(error, ModelHungError) and clock.firing is not None:
                     clock.firing.cancel()
-                self._outside_fault(owner, self._seq() if seq is None else seq, clock.now_ns, error)
+                self._outside_fault(owner, self.seq() if seq is None else seq, clock.now_ns, error)
         self._fires_timers = False
 
     def _reset(self, t_ns: int, seq: int) -> None:
@@ -393,7 +412,7 @@ class Replayer:
         if self._give_up is not None:
             where, name = "the beginning", "a timer"
             if self._rows:
-                seq = self._seq()
+                seq = self.seq()
                 where = f"exit {seq:,}"
                 _, site, _ = self._rows[seq - self._end_seq]
                 if not self._fires_timers and self._routes.is_claimed(site):
@@ -418,6 +437,17 @@ class Replayer:
             seen = not watched.observes.isdisjoint(range(offset, offset + size))
             return partial(_read_wrapped, access) if seen else access
         return partial(self._report_write, watched, target, access) if watched in self._reporting else access
+
+    def _listen(self, hear: Hear, watched: Watched, target: Target, number: int, read: Reader) -> Reader:
+        """What to call for reads of which somebody wants to hear."""
+
+        def overheard() -> Any:
+            answer = read()
+            if watched.judged and self._routes.judged(number):
+                hear(self.seq(), watched.name, watched.model, *target, answer)
+            return answer
+
+        return overheard
 
     def _report_write(self, watched: Watched, target: Target, write: Writer, value: int) -> None:
         write(value)
@@ -465,7 +495,7 @@ class Replayer:
         """The exit that is being made."""
         watched, target = self._routes.claimed(number)
         judged = watched.judged and self._routes.judged(number)
-        return Exit(self._seq(), t_ns, self._trace.site(number), value, watched, target, judged)
+        return Exit(self.seq(), t_ns, self._trace.site(number), value, watched, target, judged)
 
     def _owner_of_timer(self) -> Watched:
         """Whose timer fired last."""
@@ -474,7 +504,7 @@ class Replayer:
         watched = self._watched.get(id(owner))
         if watched is None:
             name = "clock" if owner is None else type(owner).__name__
-            watched = self._loose.setdefault(name, Watched(name, owner, judged=True))
+            watched = self._loose.setdefault(name, Watched(name, owner, judged=self._stand_ins is None))
         return watched
 
     def accesses(self, watched: Watched, seq: int, n: int) -> list[Row]:

@@ -7,7 +7,7 @@ looking up makes nothing but the callable that makes the access, and a change fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from .bus import BusRange, IoManager, MmioAddress, PioAddress, Route
 from .device import Device, Window
@@ -40,6 +40,20 @@ Writer = Callable[[int], Any]
 
 Ask = Callable[["Watched", "Target", Callable[..., Any], bool], Callable[..., Any]]
 """Gives what to call for an access instead of what makes it; with whether it is a read."""
+
+
+Listen = Callable[["Watched", "Target", int, Reader], Reader]
+"""Gives what to call for the reads of a site, given by number, instead of what makes them."""
+
+
+class StandIns(Protocol):
+    """Who answers in the place of the board's devices."""
+
+    def instead(self, device: Device) -> Device:
+        """Who answers in the place of `device`; always the same one."""
+
+    def elsewhere(self, number: int) -> Device:
+        """Who answers the accesses of a site where nobody is, by address as offset."""
 
 
 class Target(NamedTuple):
@@ -83,6 +97,7 @@ class Routes:
         region_names: of the regions that `sites` tell of, by number.
         watch: gives the one to be judged for a device.
         ask: asked for what to call for an access, for those given to `guard`, and those with `observes`.
+        stand_ins: who answers instead of the devices on the buses, if others do.
     """
 
     def __init__(
@@ -92,13 +107,17 @@ class Routes:
         region_names: Mapping[int, str],
         watch: Callable[[object], Watched],
         ask: Ask,
+        stand_ins: StandIns | None = None,
     ) -> None:
         self._io = io
+        self._stand_ins = stand_ins
         self._sites = sites
         self._region_names = region_names
         self._watch = watch
         self._ask = ask
         self._guarded: set[Watched] = set()
+        self.listen: Listen | None = None
+        """Asked for what to call for all reads that a device answers."""
         count = len(sites)
         self.readers: list[Reader | None] = [None] * count
         """What makes a site's reads. None if it does not read, if nobody is there, or if that is not known."""
@@ -143,21 +162,22 @@ class Routes:
             io = self._io
             entry: _Entry | None = (io.mmio_bus.lookup if kind & MMIO else io.pio_bus.lookup)(address, size)
             if entry is None:
-                self._claims[number] = None
-                self.writers[number] = _drop
                 self._nobodys.setdefault((kind & MMIO > 0, address >> _PAGE_BITS), []).append(number)
-                return
-            claim = self._claims_of.get((id(entry), vcpu))
-            if claim is None:
-                claim = self._claim(entry, number)
-            self._last = claim
+                if self._stand_ins is None:
+                    self._claims[number] = None
+                    self.writers[number] = _drop
+                    return
+                claim = self._claim_nobodys(self._stand_ins.elsewhere(number), number)
+            else:
+                found = self._claims_of.get((id(entry), vcpu))
+                claim = self._last = self._claim(entry, number) if found is None else found
         claim.sites.append(number)
         self._claims[number] = claim
         if claim.is_plain:
             if kind & WRITE:
                 self.writers[number] = claim.device.writer(address + claim.shift, size)
             else:
-                self.readers[number] = claim.device.reader(address + claim.shift, size)
+                self._read(number, claim, claim.device.reader(address + claim.shift, size))
             return
         device, watched = claim.device, claim.watched
         access: Any
@@ -174,7 +194,14 @@ class Routes:
         if kind & WRITE:
             self.writers[number] = access
         else:
-            self.readers[number] = access
+            self._read(number, claim, access)
+
+    def _read(self, number: int, claim: Claim, read: Reader) -> None:
+        """Make the reads of a site so."""
+        if self.listen is not None:
+            address, kind, _, _ = self._sites[number]
+            read = self.listen(claim.watched, Target(address + claim.shift, kind & SIZE), number, read)
+        self.readers[number] = read
 
     def guard(self, watched: Watched) -> None:
         """Look all sites of a device up again, from now on asking what to call."""
@@ -233,10 +260,20 @@ class Routes:
         self._claims[number] = self._claims_of[id(entry), vcpu] = claim
         if isinstance(device, Device):
             seen = device.seen_by(vcpu)
+            if self._stand_ins is not None:
+                seen = self._stand_ins.instead(seen)
             if seen is not device:
                 claim.device = seen
                 claim.watched = self._watch(seen)
             claim.is_plain = not claim.watched.observes and claim.watched not in self._guarded
+        return claim
+
+    def _claim_nobodys(self, device: Device, number: int) -> Claim:
+        """A new claim of site `number` alone, for who answers where nobody is."""
+        address, kind, vcpu, _ = self._sites[number]
+        claim = Claim(device, address, address + (kind & SIZE), kind & MMIO, vcpu, 0, self._watch(device))
+        self._claims_of[id(claim), vcpu] = claim
+        claim.is_plain = claim.watched not in self._guarded
         return claim
 
     def _resolve(self, address: int, kind: int) -> Route:

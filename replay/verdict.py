@@ -279,6 +279,55 @@ class TraceSummary:
     """Of a trace that vmdev did not record: what it came from, and what it lacks. Empty: vmdev recorded it."""
 
 
+OddOne = Literal["recording", "model", "qemu", "all", "undecided"]
+"""Who of three witnesses is alone with its answer to a read; "all": no two agree; "undecided": the recording and QEMU
+differ in what the model leaves to the recording."""
+
+
+@dataclass(slots=True)
+class WitnessRow:
+    """Reads that three witnesses do not answer alike: of a register, and with one odd one."""
+
+    device: str
+    register: str
+    """The registers that differ, joined by "+"."""
+    odd: OddOne
+    size: int
+    """Of the first such read, as what follows."""
+    first_seq: int
+    recording: int
+    model: int
+    qemu: int
+    reads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Differences for which there is a reason that is no fault of the devices."""
+
+    device: str
+    cause_class: CauseClass
+    reason: str
+    reads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """Another implementation, which the trace was played to."""
+
+    name: str
+    notes: tuple[str, ...] = ()
+    """What a reader of the verdict has to know of it, in sentences."""
+    explained: tuple[Explained, ...] = ()
+    """If it is what was judged: its differences with a reason."""
+    witnesses: tuple[WitnessRow, ...] | None = None
+    """If it is a witness beside the models: where the three are not alike. None: it is what was judged."""
+    alike: int = 0
+    """Reads that three witnesses answer alike."""
+    unheard: int = 0
+    """Reads about which one of three witnesses says nothing."""
+
+
 @dataclass(slots=True)
 class Verdict:
     """The result of a replay."""
@@ -303,6 +352,8 @@ class Verdict:
     """All consequences, equal ones together, in order of their first."""
     contracts: list[ContractUse] = field(default_factory=list)
     known: list[KnownUse] = field(default_factory=list)
+    against: Against | None = None
+    """None: the models alone were replayed."""
 
     @property
     def roots(self) -> list[Divergence]:
@@ -312,7 +363,17 @@ class Verdict:
     @property
     def agrees(self) -> bool:
         """Whether nothing was found that should fail a test."""
-        return not (self.totals.roots or self.totals.consequences or self.stale or self.unanswered)
+        totals = self.totals
+        return not (totals.roots or totals.consequences or self.stale or self.unanswered or self.qemu_is_odd)
+
+    @property
+    def qemu_is_odd(self) -> bool:
+        """Whether QEMU, as a witness beside the models, answers otherwise than the recording.
+
+        Where QEMU and the model agree, and the recording alone is odd, the replay itself has judged the model.
+        """
+        rows = self.against.witnesses if self.against else None
+        return any(row.odd not in ("model", "recording") for row in rows or ())
 
     @property
     def stale(self) -> list[KnownUse]:

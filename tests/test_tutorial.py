@@ -19,8 +19,12 @@ PAGES = {
     "minimize": ("linux-pc", 6),
     "mutate": ("linux-pc seabios-pc", 3),
     "scaffold": ("linux-pc", 6),
+    "exporting": ("seabios-pc", 4),
+    "qtest": ("seabios-pc", 2),
 }
 """Pages of docs/ that are done so, the recordings that each is about, and its number of commands."""
+
+NEED_QEMU = {"qtest"}
 
 BLOCK = re.compile(r"^(?:`(?P<name>[\w./-]+)`:\n\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.M)
@@ -37,7 +41,10 @@ def as_shown(shown: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.integration] if page in NEED_QEMU else []) for page in PAGES],
+)
 def test_a_page_works(page: str, tmp_path: Path) -> None:
     recordings, count = PAGES[page]
     for recording in recordings.split():

@@ -69,13 +69,36 @@ def find_plugin(qemu: Qemu) -> Path:
     Raises:
         PluginNotBuiltError: this installation of vmdev has no such module.
     """
-    name = f"vmdev-recorder-api{7 if qemu.version >= FIRST_WITH_API_7 else 4}.so"
+    return _module("recorder", qemu)
+
+
+def find_standstill(qemu: Qemu) -> Path:
+    """The module that makes `qemu` stand still, which has no accelerator "qtest".
+
+    Raises:
+        PluginNotBuiltError: this installation of vmdev has no such module.
+    """
+    return _module("qtest", qemu)
+
+
+def has_qtest_accelerator(qemu: Qemu) -> bool:
+    """Whether `qemu` was built with it, or its module is installed. The list of accelerators does not tell modules."""
+    words = [qemu.path, "-accel", "qtest", "-M", "none", "-nodefaults", "-display", "none", "-monitor", "stdio"]
+    try:
+        done = subprocess.run(words, input=b"quit\n", capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise QemuNotFoundError(f"{qemu.path}: cannot be run: {error}") from error
+    return done.returncode == 0
+
+
+def _module(kind: str, qemu: Qemu) -> Path:
+    name = f"vmdev-{kind}-api{7 if qemu.version >= FIRST_WITH_API_7 else 4}.so"
     try:
         path = Path(str(distribution("vmdev").locate_file(f"vmdev/qemu_plugin/{name}")))
     except PackageNotFoundError:
         raise PluginNotBuiltError("vmdev is not installed; run script/bootstrap, or pip install .") from None
     if not path.is_file():
-        raise PluginNotBuiltError(f"{path}: the recorder is missing; install vmdev again (script/bootstrap)")
+        raise PluginNotBuiltError(f"{path}: the {kind} module is missing; install vmdev again (script/bootstrap)")
     return path
 
 

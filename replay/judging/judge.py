@@ -172,9 +172,13 @@ class Judge:
             self.note(at.seq, answer)
         kind, root = watched.suspicion.differ(at.seq, [_spot(row) for row in rows])
         register, fields = describe(rows)
+        reason = None
+        if watched.model is not None:
+            with suppress(Exception), self._asking():
+                reason = watched.model.explain(at.route.offset, at.route.size)
 
         def divergence() -> Divergence:
-            cause_class, explanation = find_cause(
+            cause_class, explanation = reason or find_cause(
                 rows, parts, at.site.size, at.hw, answer, lambda each: self._claims.has_written(watched, each)
             )
             return replace(

@@ -47,6 +47,9 @@ def render(verdict: Verdict, activity: Activity, limit: int | None = None) -> st
         facts += "; the recording was cut off"
     if trace.imported:
         facts += f"; {trace.imported}"
+    if verdict.against:
+        facts += f"; {'judged is' if verdict.against.witnesses is None else 'beside the models answers'} "
+        facts += " ".join([f"{verdict.against.name}.", *verdict.against.notes])
     page = Template(resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     return page.substitute(
         title=_text(f"{trace.name or trace.machine}: {'agrees' if verdict.agrees else 'diverges'}"),

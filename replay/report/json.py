@@ -10,7 +10,7 @@ import json
 from typing import Any, Final
 
 from ..disassembly import disassemble
-from ..verdict import Access, ContractUse, Divergence, Fold, Instruction, KnownUse, Tally, Unclaimed, Verdict
+from ..verdict import Access, Against, ContractUse, Divergence, Fold, Instruction, KnownUse, Tally, Unclaimed, Verdict
 
 VERSION: Final = 1
 
@@ -49,6 +49,36 @@ def as_dict(verdict: Verdict, limit: int | None = None) -> dict[str, Any]:
         "known": [_known(use) for use in verdict.known],
         "divergences": [_divergence(divergence, trace.target) for divergence in verdict.divergences[:limit]],
         "consequences": [_fold(fold) for fold in verdict.folds],
+        **({"against": _against(verdict.against)} if verdict.against else {}),
+    }
+
+
+def _against(against: Against) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": against.name, "notes": list(against.notes)}
+    if against.witnesses is None:
+        return found | {
+            "explained": [
+                {"device": one.device, "class": one.cause_class, "reason": one.reason, "reads": one.reads}
+                for one in against.explained
+            ]
+        }
+    return found | {
+        "alike": against.alike,
+        "unheard": against.unheard,
+        "witnesses": [
+            {
+                "device": row.device,
+                "register": row.register,
+                "odd": row.odd,
+                "reads": row.reads,
+                "size": row.size,
+                "first_seq": row.first_seq,
+                "recording": row.recording,
+                "model": row.model,
+                "qemu": row.qemu,
+            }
+            for row in against.witnesses
+        ],
     }
 
 

@@ -10,6 +10,7 @@ from ..disassembly import disassemble
 from ..printable import printable
 from ..verdict import (
     Access,
+    Against,
     ContractUse,
     DeviceVerdict,
     Divergence,
@@ -20,7 +21,7 @@ from ..verdict import (
     Unclaimed,
     Verdict,
 )
-from .wording import COLUMNS, bits, internal, number, percent, place_of, table, value
+from .wording import COLUMNS, ODD_ONES, bits, internal, number, percent, place_of, table, value
 
 USUAL_ROOTS: Final = 10
 """Root divergences that are shown in full unless the caller asks for another number."""
@@ -48,6 +49,7 @@ def render(verdict: Verdict, limit: int | None = None) -> str:
         *_contracts(verdict.contracts),
         *_known(verdict),
         *_unclaimed(verdict.unclaimed, verdict.totals.reads),
+        *(_against(verdict.against, verdict.totals) if verdict.against else ()),
         *_divergences(verdict, USUAL_ROOTS if limit is None else limit),
     ]
     return "".join(f"{printable(line)}\n" for line in "\n\n".join(blocks).splitlines())
@@ -106,6 +108,9 @@ def _headline(verdict: Verdict) -> str:
     judged = [*([", ".join(verdict.selected)] if verdict.selected else []), *verdict.selection]
     if judged:
         lines.append(f"Judged: {'; '.join(judged)}; all other exits are excluded.")
+    if verdict.against:
+        who = "Judged is" if verdict.against.witnesses is None else "Beside the models answers"
+        lines += textwrap.wrap(" ".join([f"{who} {verdict.against.name}.", *verdict.against.notes]), LINE_LENGTH)
     return "\n".join(lines)
 
 
@@ -134,6 +139,31 @@ def _taught(title: str, verdict: Verdict, counts: Callable[[DeviceVerdict], Mapp
         if by_count:
             lines += textwrap.wrap(text, LINE_LENGTH, initial_indent="  ", subsequent_indent="    ")
     return ["\n".join([title, *lines])] if lines else []
+
+
+def _against(against: Against, totals: Tally) -> Iterable[str]:
+    """Who of three witnesses is alone, or why QEMU differs."""
+    if against.witnesses is not None:
+        lines = [f"Recording, model and QEMU answer {number(against.alike, 'read')} alike."]
+        if against.unheard:
+            lines.append(f"One of them says nothing about {number(against.unheard, 'read')}.")
+        if against.witnesses:
+            rows = [
+                [
+                    f"{row.device}.{row.register}", ODD_ONES[row.odd], f"{row.reads:,}", f"{row.first_seq:,}",
+                    *(value(each, row.size) for each in (row.recording, row.model, row.qemu)),
+                ]
+                for row in against.witnesses
+            ]  # fmt: skip
+            columns = ["register", "alone is", "reads", "first seq", "recording", "model", "QEMU"]
+            lines += ["", table(columns, rows)]
+        yield "\n".join(lines)
+    elif totals.diverged:
+        rows = [[one.device, f"{one.reads:,}", one.cause_class, one.reason] for one in against.explained]
+        left = totals.diverged - sum(one.reads for one in against.explained)
+        if left:
+            rows.append(["", f"{left:,}", "", "no reason is known: see below"])
+        yield f"Why QEMU differs:\n{table(['device', 'reads', 'class', 'reason'], rows)}"
 
 
 def _contracts(uses: Sequence[ContractUse]) -> Iterable[str]:

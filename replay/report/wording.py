@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ..verdict import Tally, Unclaimed
+from ..verdict import OddOne, Tally, Unclaimed
 
 COLUMNS: Final[tuple[tuple[str, Callable[[Tally], int], bool], ...]] = (
     ("exits", lambda tally: tally.exits, True),
@@ -23,6 +23,15 @@ COLUMNS: Final[tuple[tuple[str, Callable[[Tally], int], bool], ...]] = (
     ("excluded", lambda tally: tally.excluded, False),
 )
 """Title, count, and whether the column is shown even where it has only zeros."""
+
+ODD_ONES: Final[dict[OddOne, str]] = {
+    "recording": "the recording",
+    "model": "the model",
+    "qemu": "QEMU",
+    "all": "each",
+    "undecided": "QEMU; the model cannot know",
+}
+"""Who of three witnesses is alone."""
 
 
 def value(value: int, size: int) -> str:

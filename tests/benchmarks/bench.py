@@ -24,6 +24,8 @@ from typing import NamedTuple
 import guests
 
 import generated
+from vmdev.cli.against import Opponent
+from vmdev.cli.judging import Judging
 from vmdev.cli.qemu import command
 from vmdev.cli.qemu.binary import Qemu, find_plugin, find_qemu
 from vmdev.cli.qemu.ops_events import EVENTS
@@ -300,7 +302,39 @@ def memory(exits: int, directory: Path) -> None:
     say(f"memory above the interpreter's, replaying {exits:,} exits", f"{above:.0f} MiB")
 
 
-PARTS = ("replay", "start", "jobs", "memory")
+def playing(pairs: int, traces: list[Path]) -> None:
+    """Playing a trace to QEMU's own devices over qtest, beside replaying it into the models; without QEMU's start."""
+    for path in traces or [GOLDEN]:
+        with TraceReader(path) as reader:
+            exits = reader.exit_count
+
+        def into_models(path: Path = path) -> float:
+            with TraceReader(path) as reader:
+                return seconds(Judging().replayer(reader))
+
+        def into_qemu(path: Path = path) -> float:
+            with TraceReader(path) as reader, Opponent("qemu").match(reader, Judging()) as match:
+                return seconds(match.replayer)
+
+        def into_both(path: Path = path) -> float:
+            with TraceReader(path) as reader, Opponent("both").match(reader, Judging()) as match:
+                return seconds(match.replayer)
+
+        sides = (into_models, into_qemu, into_both)
+        runs = [[side() for side in sides] for _ in range(pairs + 1)][1:]
+        for name, times in zip(("the models", "QEMU over qtest", "both"), zip(*runs, strict=True), strict=True):
+            say(f"{path.stem}, {exits:,} exits: against {name}", f"{exits / statistics.median(times):,.0f} /s")
+
+
+def seconds(replayer: Replayer) -> float:
+    """How long a replay takes."""
+    gc.collect()
+    began = time.perf_counter()
+    replayer.run()
+    return time.perf_counter() - began
+
+
+PARTS = ("replay", "start", "jobs", "memory", "qtest")
 
 GUESTS: dict[str, Callable[[Path], Guest]] = {
     "seabios": lambda directory: Guest("SeaBIOS on pc", command.DEFAULT_PROGRAM, command.DEFAULT_GUEST),
@@ -344,6 +378,8 @@ def main() -> None:
             several(pairs, directory)
         if "memory" in wanted:
             memory(options.exits, directory)
+        if "qtest" in wanted:
+            playing(pairs, options.trace)
 
 
 if __name__ == "__main__":

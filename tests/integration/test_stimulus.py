@@ -204,3 +204,16 @@ def test_replay_takes_serial_input_from_the_events_and_assumes_nothing(
     totals = json.loads(done.stdout)["totals"]
     assert (totals["assumed"], totals["learned"], totals["diverged"]) == (0, 0, 0)
     assert totals["matched"] > len(keys.read_bytes())
+
+
+@pytest.mark.parametrize(("fifo", "delay"), [(True, 0), (False, 2000)])
+def test_serial_input_comes_to_qemus_own_device_as_it_did(vmdev: Vmdev, tmp_path: Path, fifo: bool, delay: int) -> None:
+    keys, trace = tmp_path / "keys", tmp_path / "echo.db"
+    keys.write_bytes(b"Hello\x00\x7f.")
+    record_echo(vmdev, trace, firmware(tmp_path, fifo=fifo, delay=delay), "--serial-input", f"{keys}@1ms")
+    assert len(fed(trace)) == 8
+    done = vmdev("replay", trace, "--against", "both", "--format", "json")
+    assert done.returncode == 0, done.stdout
+    against = json.loads(done.stdout)["against"]
+    assert against["witnesses"] == []
+    assert against["alike"] > 1000

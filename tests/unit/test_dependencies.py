@@ -18,7 +18,7 @@ ALLOWED = {
     "irq": set(),
     "registers": {"errors"},
     "contracts": {"clock", "errors", "registers"},
-    "device": {"clock", "contracts", "registers"},
+    "device": {"clock", "contracts", "registers", "verdict"},
     "guest": set(),
     "verdict": set(),
     "bus": {"bus", "device", "errors"},
@@ -37,7 +37,15 @@ ALLOWED = {
         "agenda", "contracts", "device", "guest", "judging", "machines.board", "registers", "routes", "selection",
         "trace.rows", "verdict", "watchdog", "errors", "provenance",
     },
+    "oracle": {
+        "oracle", "clock", "device", "errors", "guest", "machines.board", "naming", "registers", "replayer", "routes",
+        "trace.rows", "verdict",
+    },
     "importers": {"importers", "guest", "errors", "trace.writer"},
+    "exporters": {
+        "exporters", "clock", "disassembly", "errors", "guest", "oracle.protocol", "printable", "selection",
+        "trace.reader", "trace.rows", "trace.schema",
+    },
     "provenance": set(),
     "reproducing": {"device"},
     "minimizing": {

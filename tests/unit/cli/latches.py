@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from vmdev.replay.trace.writer import TraceWriter
+from vmdev.replay.trace.writer import MetaValue, TraceWriter
 
 MODEL = """
 import os
@@ -41,10 +42,13 @@ def board(guest):
 """
 
 
-def write_trace(path: Path, values: tuple[int, ...] = (1, 2, 3), closed: bool = True) -> Path:
+def write_trace(
+    path: Path, values: tuple[int, ...] = (1, 2, 3), closed: bool = True, meta: Mapping[str, MetaValue] | None = None
+) -> Path:
     """A guest that writes to two latches, and reads what it wrote."""
     path.parent.mkdir(exist_ok=True)
-    writer = TraceWriter(path, meta={"machine": "pc", "target": "x86_64", "clock": "virtual"}, overwrite=True)
+    facts: dict[str, MetaValue] = {"machine": "pc", "target": "x86_64", "clock": "virtual", **(meta or {})}
+    writer = TraceWriter(path, meta=facts, overwrite=True)
     sites = [
         (writer.add_site(address=port, direction="w", pc=0x100), writer.add_site(address=port, direction="r", pc=0x102))
         for port in (0x92, 0x93)

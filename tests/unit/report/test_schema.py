@@ -16,9 +16,11 @@ from vmdev.cli.pytest_plugin import Vmdev
 from vmdev.replay.report.json import VERSION, as_dict
 from vmdev.replay.verdict import (
     Access,
+    Against,
     ContractUse,
     DeviceVerdict,
     Divergence,
+    Explained,
     FieldDifference,
     FieldPair,
     Fold,
@@ -28,6 +30,7 @@ from vmdev.replay.verdict import (
     TraceSummary,
     Unclaimed,
     Verdict,
+    WitnessRow,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -71,6 +74,16 @@ def test_a_full_report_fits_the_schema() -> None:
 @pytest.mark.parametrize("name", ["seabios-pc", "linux-microvm"])
 def test_verdicts_on_golden_traces_fit_the_schema(name: str, vmdev: Vmdev) -> None:
     jsonschema.validate(as_dict(vmdev.replay(f"traces/{name}.db")), SCHEMA)
+
+
+def test_verdicts_of_other_implementations_fit_the_schema() -> None:
+    verdict = full_verdict()
+    verdict.against = Against("QEMU", ("A note.",), (Explained("rtc", "interrupt", "why", 3),))
+    jsonschema.validate(as_dict(verdict), SCHEMA)
+    assert as_dict(verdict)["against"]["explained"][0]["reads"] == 3
+    verdict.against = Against("QEMU", witnesses=(WitnessRow("rtc", "A", "qemu", 1, 9, 1, 1, 2, 7),), alike=5, unheard=1)
+    jsonschema.validate(as_dict(verdict), SCHEMA)
+    assert as_dict(verdict)["against"]["witnesses"][0]["qemu"] == 2
 
 
 def test_a_key_that_the_schema_does_not_know_is_noticed() -> None:
