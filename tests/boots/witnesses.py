@@ -59,25 +59,6 @@ GUEST: Final = (
     "-serial stdio -no-reboot -netdev user,id=n0,restrict=on -device e1000e,netdev=n0,addr=8"
 ).split()
 
-BOARD: Final = """\
-from vmdev.replay.devices.e1000e import HOST_CLOCK, E1000e
-from vmdev.replay.guest import Guest
-from vmdev.replay.irq import Line
-from vmdev.replay.machines import Board
-
-
-class Card(E1000e):
-    contracts = HOST_CLOCK
-
-
-def board(guest: Guest) -> Board:
-    board = Board("card")
-    (memory,) = guest.find_regions("00:08.0 bar0", "mmio")
-    board.add("nic", Card(board.clock, Line()), mmio=[(memory.first, 0x20000)])
-    return board
-"""
-"""What docs/importing.md shows."""
-
 NOT_TOLD: Final = {"card.log": {"SYSTIMH", "ICR"}}
 """What a log cannot tell the models: when the card's clock began to run, and when frames came."""
 
@@ -141,12 +122,18 @@ def boot(root: Path, directory: Path) -> None:
     logs.unlink()
 
 
+def board_of_the_page() -> str:
+    """The board file that docs/importing.md shows."""
+    page = (HERE.parents[1] / "docs" / "importing.md").read_text()
+    return page.partition("```python\n")[2].partition("```")[0]
+
+
 def judge(directory: Path) -> bool:
     """Import and replay each log; prints what came of it, and tells whether it is as it should be."""
     out = directory / "out"
     same, board = out / "same.db", out / "my_card.py"
     run(VMDEV, "record", "-o", same, "--force", "--", *SAME)
-    board.write_text(BOARD)
+    board.write_text(board_of_the_page())
     fine = True
     for log, imported, replayed in (
         ("card.log", ("--machine", "q35"), ("--board", board)),
