@@ -15,7 +15,6 @@ MOST_BYTES: Final = 32 << 20
 """Of a description's file."""
 
 MOST_REGISTERS: Final = 4096
-MOST_FIELDS: Final = 64 * MOST_REGISTERS
 MOST_VALUES: Final = 256
 """Named values of a field."""
 
@@ -32,8 +31,7 @@ class Described:
     access: Literal["r", "w", "rw"]
     fields: tuple[Field, ...]
     behaviour: Behaviour
-    reset_mask: int = (1 << 64) - 1
-    """Bits whose value after a reset is described."""
+    """Bits whose value after a reset is not described are 0 in it."""
 
 
 def checked(registers: Iterable[Described], whose: str) -> list[Described]:

@@ -109,7 +109,7 @@ def _register(register: Any, offset: int, name: str) -> Described:
     behaviour = Behaviour()
     fields: list[Field] = []
     reads = writes = False
-    reset = reset_mask = 0
+    reset = 0
     for node in register.fields():
         values = node.get_property("encode", default=None)
         names = {int(each.value): str(each.rdl_name or each.name) for each in list(values or ())[:MOST_VALUES]}
@@ -128,7 +128,6 @@ def _register(register: Any, offset: int, name: str) -> Described:
         value = node.get_property("reset")
         if isinstance(value, int):
             reset |= value << field.lsb & field.mask
-            reset_mask |= field.mask
     access = _ACCESS.get((reads, writes), "rw")
     title = register.get_property("desc", default=None) or register.get_property("name")
-    return Described(name, str(title), offset, size, access, tuple(fields), replace(behaviour, reset=reset), reset_mask)
+    return Described(name, str(title), offset, size, access, tuple(fields), replace(behaviour, reset=reset))

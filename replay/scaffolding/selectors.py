@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 
 from .layout import Area, Event
 
-MOST_EVENTS: Final = 20_000
+MOST_EVENTS: Final = 10_000
 """Of a register, those that are looked at."""
 
-MOST_WORK: Final = 20_000_000
+MOST_WORK: Final = 5_000_000
 """Accesses, counted at each look at them, after which the search ends."""
 
 MOST_SELECTORS: Final = 12

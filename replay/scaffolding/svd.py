@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 from xml.etree import ElementTree
@@ -17,13 +16,17 @@ from xml.parsers import expat
 from ..errors import DescriptionError
 from ..registers import Field
 from .behaviour import Behaviour
-from .descriptions import MOST_BYTES, MOST_FIELDS, MOST_REGISTERS, MOST_VALUES, Described, checked
+from .descriptions import MOST_BYTES, MOST_REGISTERS, MOST_VALUES, Described, checked
 
 _PROPERTIES: Final = ("size", "access", "resetValue", "resetMask")
 _DEFAULTS: Final = {"size": 32, "access": "read-write", "resetValue": 0, "resetMask": (1 << 64) - 1}
 
 _ACCESS: Final[dict[str, Literal["r", "w", "rw"]]] = {
     "read-only": "r", "write-only": "w", "read-write": "rw", "writeOnce": "w", "read-writeOnce": "rw",
+}  # fmt: skip
+
+_BOTH: Final[dict[tuple[bool, bool], Literal["r", "w", "rw"]]] = {
+    (True, True): "rw", (True, False): "r", (False, True): "w",
 }  # fmt: skip
 
 _WRITES: Final = {
@@ -201,47 +204,51 @@ def _register(
     register: Mapping[str, Any], properties: Mapping[str, Any], base: int, prefix: str
 ) -> Iterator[Described]:
     bits = int(properties["size"])
-    size = 1 << max(0, (bits - 1).bit_length() - 3)
+    if not 0 < bits <= 64:
+        raise DescriptionError(f"{register['name']} has {bits:,} bits")
+    size = next(size for size in (1, 2, 4, 8) if bits <= 8 * size)
     full = (1 << 8 * size) - 1
     access = _ACCESS.get(str(properties["access"]), "rw")
-    behaviour, fields = Behaviour(), []
-    elements = [
-        (each, lsb, msb)
-        for field in (register.get("fields") or {}).get("field", ())
-        for each, lsb, msb in _placed(field)
-        if 0 <= lsb <= msb < 8 * size
-    ]
-    if len(elements) > MOST_FIELDS:
-        raise DescriptionError(f"{register['name']} has {len(elements):,} fields")
-    taken = 0
-    for each, lsb, msb in elements:
-        field = Field(str(each["name"]), msb, lsb, _values(each, msb - lsb + 1))
-        mask = field.mask
-        if taken & mask:
-            continue  # a second view of the same bits
-        taken |= mask
+    rules: list[tuple[str, int]] = []
+    fields: list[Field] = []
+    directions = ""
+    for each, field in _fields(register, full):
         fields.append(field)
         own = _ACCESS.get(str(each.get("access", properties["access"])), "rw")
-        rules = _rules(register, each)
-        for rule in rules:
-            if rule.startswith("reads") or "w" in own:
-                behaviour = replace(behaviour, **{rule: getattr(behaviour, rule) | mask})
-    if not fields:
-        for rule in _rules(register, {}):
-            if rule.startswith("reads") or "w" in access:
-                behaviour = replace(behaviour, **{rule: full})
-    reset_mask = int(properties["resetMask"]) & full
-    behaviour = replace(behaviour, reset=int(properties["resetValue"]) & reset_mask)
+        directions += own
+        rules += [(rule, field.mask) for rule in _rules(register, each, own)]
+    if fields:
+        access = _BOTH.get(("r" in directions, "w" in directions), access)
+    else:
+        rules = [(rule, full) for rule in _rules(register, {}, access)]
+    masks: dict[str, int] = {}
+    for rule, mask in rules:
+        masks[rule] = masks.get(rule, 0) | mask
+    known = int(properties["resetMask"]) & full
+    behaviour = Behaviour(int(properties["resetValue"]) & known, **masks)
     title = str(register.get("description") or register.get("displayName") or register["name"])
     for name, offset in _instances(register):
-        yield Described(f"{prefix}{name}", title, base + offset, size, access, tuple(fields), behaviour, reset_mask)
+        yield Described(f"{prefix}{name}", title, base + offset, size, access, tuple(fields), behaviour)
 
 
-def _rules(register: Mapping[str, Any], field: Mapping[str, Any]) -> list[str]:
+def _fields(register: Mapping[str, Any], full: int) -> Iterator[tuple[Mapping[str, Any], Field]]:
+    """The fields of a register, each with its element; of two views of the same bits the first."""
+    taken = 0
+    for element in (register.get("fields") or {}).get("field", ()):
+        for each, lsb, msb in _placed(element):
+            if 0 <= lsb <= msb < full.bit_length():
+                field = Field(str(each["name"]), msb, lsb, _values(each, msb - lsb + 1))
+                if not taken & field.mask:
+                    taken |= field.mask
+                    yield each, field
+
+
+def _rules(register: Mapping[str, Any], field: Mapping[str, Any], access: str) -> list[str]:
     """The rules of a field's bits."""
     writes = str(field.get("modifiedWriteValues") or register.get("modifiedWriteValues") or "modify")
     reads = str(field.get("readAction") or register.get("readAction") or "")
-    return [rules[word] for rules, word in ((_WRITES, writes), (_READS, reads)) if word in rules]
+    found = [_WRITES[writes]] if "w" in access and writes in _WRITES else []
+    return [*found, *([_READS[reads]] if "r" in access and reads in _READS else [])]
 
 
 def _placed(field: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, int]]:

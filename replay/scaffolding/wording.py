@@ -38,10 +38,11 @@ class Wording:
         for paragraph in (self._source(), self._modelled(), self._not_modelled()):
             lines += ["", *wrapped(paragraph)]
         lines += ["", "Seen, by register:"]
-        for register in self._plan.registers[:MOST_SEEN]:
+        accessed = [register for register in self._plan.registers if register.reads or register.writes]
+        for register in accessed[:MOST_SEEN]:
             lines += wrapped(f"- {self._names[register.offset]}: {self._observed(register)}", "  ")
-        if len(self._plan.registers) > MOST_SEEN:
-            lines.append(f"- and {len(self._plan.registers) - MOST_SEEN:,} more.")
+        if len(accessed) > MOST_SEEN:
+            lines.append(f"- and {len(accessed) - MOST_SEEN:,} more.")
         for block in self._plan.inferred.blocks[:MOST_SEEN]:
             often = f"{times('read', block.reads)}, {times('written', block.writes)}"
             first, last = block.offset, block.offset + block.size - 1
@@ -79,6 +80,9 @@ class Wording:
         text += f", by {joined(kinds)}" if kinds else ""
         text += ". Nothing else of the recording is in here: no value is given because of when it was read."
         once = sum(cell.reads == 1 for cell in cells)
+        unused = sum(not register.reads and not register.writes for register in plan.registers)
+        if unused:
+            text += f" {counted(unused, 'register')} that the guest did not use are as described."
         if once:
             text += f" Of {once:,} of the registers and cells a single read is all that is known."
         return text
@@ -96,9 +100,12 @@ class Wording:
             if len(unruled) > MOST_NAMES:
                 names = f"{', '.join(unruled[:MOST_NAMES])} and {len(unruled) - MOST_NAMES:,} more"
             parts.append(f"the values of {names}, for which no rule was found: such reads count as unmodelled")
-        unread = sum(not register.reads and register.writes > 0 for register in plan.registers)
+        unread = sum(
+            register.writes > 0 and not register.reads and not any(cell.behaviour for cell in register.cells)
+            for register in plan.registers
+        )
         if unread:
-            parts.append(f"what writes to {counted(unread, 'register')} do, which were never read")
+            parts.append(f"what writes to {counted(unread, 'register')} that were never read do")
         if plan.inferred.left_out:
             parts.append(f"{counted(plan.inferred.left_out, 'register')} that were accessed least")
         parts.append("interrupts, and whatever one register does to another")

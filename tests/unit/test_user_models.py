@@ -12,7 +12,7 @@ import pytest
 from vmdev.replay import user_models
 from vmdev.replay.devices.port92 import Port92
 from vmdev.replay.devices.uart16550 import Uart16550
-from vmdev.replay.errors import DeviceConfigError, UserModelError
+from vmdev.replay.errors import DeviceConfigError, UnknownMachineError, UserModelError
 from vmdev.replay.guest import Guest
 from vmdev.replay.machines import Board, Placement, Replacement, build
 
@@ -196,3 +196,16 @@ def test_a_board_that_cannot_be_used_is_named(tmp_path: Path, text: str, message
 def test_a_board_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserModelError, match="is no Python file"):
         user_models.load_board(tmp_path / "none.py", GUEST)
+
+
+def test_models_that_say_where_they_sit_need_no_known_machine() -> None:
+    guest = Guest("virt", "aarch64")
+    model = user_models.find_model("my_models:Mine")
+    placed = Replacement(user_models.make(model, guest), mmio=(Placement(0x9000_0000, 8),))
+    board = build(guest, replacements={"mine": placed})
+    assert (board.machine, list(board.devices)) == ("virt", ["mine"])
+    for replacements in ({}, {"mine": placed, "other": Replacement(user_models.make(model, guest))}):
+        with pytest.raises(UnknownMachineError, match="virt"):
+            build(guest, replacements=replacements)
+    with pytest.raises(UnknownMachineError, match="there is no machine 'virt'"):
+        build(guest, "virt", {"mine": placed})

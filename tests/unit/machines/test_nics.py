@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from vmdev.replay.bus import MmioAddress, PioAddress
+from vmdev.replay.device import Device
 from vmdev.replay.devices.e1000 import E1000
 from vmdev.replay.devices.e1000e import E1000e
 from vmdev.replay.devices.pci_config import PciConfig
 from vmdev.replay.guest import Guest, PciBar, PciFunction, Region
-from vmdev.replay.machines import build
+from vmdev.replay.machines import Placement, Replacement, build
 from vmdev.replay.machines.board import Board
+from vmdev.replay.registers import Register, RegisterMap
 
 CONFIG_PORTS = Region("pio", 0xCF8, 0xCFB, "pci-conf-idx")
 MEMORY, PORTS = 0xFEBC_0000, 0xC000
@@ -56,6 +60,44 @@ def test_the_bars_show_the_card() -> None:
     assert config.read(0x2C, 4) == 0x1100_1AF4
     assert config.read(0x34, 1) == 0
     assert config.read(0x3D, 1) == 1
+
+
+class Mine(Device):
+    """A user's card, with a register of its own."""
+
+    title = "Mine"
+    registers = RegisterMap(Register("ID", "Identity", 0, "r", width=32))
+    width = 4
+
+    def read(self, offset: int, size: int) -> int:
+        return 0x1234_0000 + offset
+
+    def reset(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("function", "name"), [("e1000", "e1000@00:03.0"), ("e1000e", "e1000e@00:03.0")])
+def test_the_bars_show_what_replaces_the_card(function: str, name: str) -> None:
+    what = e1000(3) if function == "e1000" else e1000e(3)
+    guest = Guest("pc", functions=(what,), regions=(CONFIG_PORTS,), meta={"command": '["qemu"]'})
+    board = build(guest, replacements={name: Replacement(lambda *_: Mine())})
+    config = board.devices["pci@00:03.0"]
+    assert isinstance(config, PciConfig)
+    config.write(0x10, 4, MEMORY)
+    config.write(0x04, 2, 3)
+    assert board.io.resolve_mmio(MmioAddress(MEMORY + 8), 4).read() == 0x1234_0008
+
+
+def test_what_a_user_puts_at_an_address_stays_there_when_a_card_is_mapped_over_it() -> None:
+    guest = Guest("pc", functions=(e1000(3),), regions=(CONFIG_PORTS,), meta={"command": '["qemu"]'})
+    mine = Replacement(lambda *_: Mine(), mmio=(Placement(MEMORY + 0x100, 0x10),))
+    board = build(guest, replacements={"mine": mine})
+    config = board.devices["pci@00:03.0"]
+    assert isinstance(config, PciConfig)
+    config.write(0x10, 4, MEMORY)
+    config.write(0x04, 2, 3)
+    assert board.io.resolve_mmio(MmioAddress(MEMORY + 8), 4).read() == 0x8008_0783
+    assert board.io.resolve_mmio(MmioAddress(MEMORY + 0x104), 4).read() == 0x1234_0004
 
 
 def e1000e(slot: int) -> PciFunction:

@@ -153,11 +153,11 @@ def test_reads_of_its_upper_half_alone_tell_nothing() -> None:
     hz=st.integers(100, 200_000_000), start_ns=st.integers(0, SECOND), seed=st.integers(0, 1000),
     span_ns=st.integers(SECOND // 100, 20 * SECOND),
 )  # fmt: skip
-def test_whatever_is_found_explains_the_reads(hz: int, start_ns: int, seed: int, span_ns: int) -> None:
+def test_whatever_is_found_explains_nearly_all_reads(hz: int, start_ns: int, seed: int, span_ns: int) -> None:
     events = counter_events(hz, 32, start_ns=start_ns, span_ns=span_ns, seed=seed, reads=100)
     rule = find_counter(events)
     if rule is not None:
-        assert all(rule.value(event.t_ns) == event.value for event in events)
+        assert sum(rule.value(event.t_ns) != event.value for event in events) <= len(events) // 100
 
 
 # Models

@@ -119,7 +119,7 @@ def test_a_register_that_was_never_read_answers_nothing() -> None:
     model.device.write(2, 1, 3)
     assert model.device.read(2, 1) is UNMODELLED
     assert 'Register("R2", "Never read", 0x2, "w")' in model.text
-    assert "what writes to 1 register do" in model.text
+    assert "what writes to 1 register that were never read do" in model.said
 
 
 # Selectors

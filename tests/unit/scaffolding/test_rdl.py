@@ -68,7 +68,6 @@ def test_fields_and_what_they_do_are_taken_over(timer: Path) -> None:
     )
     assert dict(control.behaviour.rules()) == {"kept": 0x11}
     assert control.behaviour.reset == 1
-    assert control.reset_mask == 1
     assert dict(status.behaviour.rules()) == {"ones_clear": 0x1, "reads_clear": 0x6, "ones_toggle": 0x8}
     assert low.behaviour.reset == 0x1234
 

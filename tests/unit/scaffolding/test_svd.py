@@ -115,6 +115,15 @@ def test_registers_have_names_offsets_sizes_and_access(uart: Path) -> None:
     assert found["FR"].title == "Flags"
 
 
+def test_a_register_has_the_directions_of_its_fields(tmp_path: Path) -> None:
+    path = tmp_path / "flags.svd"
+    path.write_text(UART.replace("<size>16</size><access>read-only</access>", "<size>16</size>").replace(
+        "<name>RXFF</name>", "<name>RXFF</name><access>read-only</access>").replace(
+        "<name>TXFE</name>", "<name>TXFE</name><access>read-only</access>").replace(
+        "<name>RXFE</name>", "<name>RXFE</name><access>read-only</access>"))  # fmt: skip
+    assert by_name(read_svd(path, "UART0"))["FR"].access == "r"
+
+
 def test_fields_have_places_and_named_values(uart: Path) -> None:
     found = by_name(read_svd(uart, "UART0"))
     empty = {0: "no", 1: "yes"}
@@ -139,7 +148,7 @@ def test_reset_values_are_inherited_and_masked(uart: Path) -> None:
     found = by_name(read_svd(uart, "UART0"))
     assert found["FR"].behaviour.reset == 0x90
     assert found["CH1.CTL"].behaviour.reset == 7
-    assert found["IDA"].reset_mask == 0
+    assert found["IDA"].behaviour.reset == 0
 
 
 def test_a_derived_peripheral_has_the_registers_of_its_origin(uart: Path) -> None:
@@ -162,6 +171,9 @@ def test_a_file_without_white_space_is_the_same(uart: Path) -> None:
         (UART, "NONE", "has no registers"),
         (UART.replace("<dim>3</dim>", "<dim>3000000000</dim>"), "UART0", "is an array of 3,000,000,000"),
         (UART.replace("<dim>2</dim><dimIncrement>4<", "<dim>900</dim><dimIncrement>4<"), "UART0", "is an array of 900"),
+        (UART.replace("<size>16</size>", "<size>9999999999</size>"), "UART0", "FR has 9,999,999,999 bits"),
+        (UART.replace("<size>16</size>", "<size>0</size>"), "UART0", "FR has 0 bits"),
+        (UART.replace("<addressOffset>0<", "<addressOffset>0xFFFFFFFFFFFFFFFFF<"), "UART0", "is at offset 0xf"),
         (UART.replace("<addressOffset>0x18<", "<addressOffset>twelve<"), "UART0", "cannot be read"),
         (UART.replace('derivedFrom="UART0"', 'derivedFrom="UART1"'), "UART1", "Circular"),
         (f'<!DOCTYPE d [<!ENTITY a "b">]>{UART}', "UART0", "declares entities"),
