@@ -7,8 +7,7 @@ recorded reads say decides.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -94,20 +93,20 @@ def lay_out(accesses: Sequence[Seen], described: Iterable[tuple[int, int]] = ())
         accesses: all that was done.
         described: offsets and sizes in bytes of the registers that are known from elsewhere.
     """
-    counts = Counter((seen.offset, seen.size) for seen in accesses)
+    by_offset: dict[int, list[Seen]] = {}
+    for seen in accesses:
+        by_offset.setdefault(seen.offset, []).append(seen)
+    places = {(seen.offset, seen.size) for seen in accesses}
     layout = Layout()
     areas = [Area(offset, size) for offset, size in described]
     known = {area.offset + at for area in areas for at in range(area.size)}
-    rest = sorted(place for place in counts if not known & set(range(place[0], place[0] + place[1])))
+    rest = sorted(place for place in places if not known & set(range(place[0], place[0] + place[1])))
     for group in _overlapping(rest):
-        areas += [Area(*place) for place in _registers(group, counts, accesses)]
+        areas += [Area(*place) for place in _registers(group, by_offset)]
     if len(areas) > MANY:
-        areas = _without_blocks(areas, layout, accesses)
+        areas = _without_blocks(areas, layout, by_offset)
     if len(areas) > MOST_REGISTERS:
-        totals: Counter[int] = Counter()
-        for (offset, _), count in counts.items():
-            totals[offset] += count
-        areas.sort(key=lambda area: -totals[area.offset])
+        areas.sort(key=lambda area: -len(by_offset.get(area.offset, ())))
         layout.left_out = len(areas) - MOST_REGISTERS
         del areas[MOST_REGISTERS:]
     layout.areas = sorted(areas, key=lambda area: (area.offset, area.size))
@@ -124,31 +123,29 @@ def _overlapping(places: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, 
             yield group
             group = []
         group.append((offset, size))
-        end = max(end, offset + size) if len(group) > 1 else offset + size
+        end = max(end, offset + size)
     if group:
         yield group
 
 
-def _registers(
-    group: Sequence[tuple[int, int]], counts: Counter[tuple[int, int]], accesses: Sequence[Seen]
-) -> list[tuple[int, int]]:
+def _registers(group: Sequence[tuple[int, int]], by_offset: Mapping[int, list[Seen]]) -> list[tuple[int, int]]:
     """The registers in a group of overlapping places, as offset and size."""
-    first, end = group[0][0], max(offset + size for offset, size in group)
     starts = sorted({offset for offset, _ in group})
     apart = [(start, max(size for offset, size in group if offset == start)) for start in starts]
     if len(apart) == 1:
         return apart
-    bounds = sorted({bound for offset, size in group for bound in (offset, offset + size)})
-    shared = [(first, end - first)] if (first, end - first) in counts else list(_pairs(bounds))
-    here = [seen for seen in accesses if first <= seen.offset < end]
+    here = _at(starts, by_offset)
     if _matches(here, is_shared=False) > _matches(here, is_shared=True):
         return apart
-    return shared
+    bounds = sorted({bound for offset, size in group for bound in (offset, offset + size)})
+    if (bounds[0], bounds[-1] - bounds[0]) in group:
+        return [(bounds[0], bounds[-1] - bounds[0])]
+    return [(low, high - low) for low, high in pairwise(bounds)]
 
 
-def _pairs(bounds: Sequence[int]) -> Iterator[tuple[int, int]]:
-    for low, high in pairwise(bounds):
-        yield low, high - low
+def _at(offsets: Iterable[int], by_offset: Mapping[int, list[Seen]]) -> list[Seen]:
+    """All accesses at these offsets, in order."""
+    return sorted(seen for offset in offsets for seen in by_offset.get(offset, ()))
 
 
 def _matches(accesses: Iterable[Seen], is_shared: bool) -> int:
@@ -164,7 +161,7 @@ def _matches(accesses: Iterable[Seen], is_shared: bool) -> int:
     return matched
 
 
-def _without_blocks(areas: list[Area], layout: Layout, accesses: Sequence[Seen]) -> list[Area]:
+def _without_blocks(areas: list[Area], layout: Layout, by_offset: Mapping[int, list[Seen]]) -> list[Area]:
     """The areas that are not memory; memory becomes blocks."""
     left: list[Area] = []
     stretch: list[Area] = []
@@ -174,7 +171,7 @@ def _without_blocks(areas: list[Area], layout: Layout, accesses: Sequence[Seen])
             continue
         first = stretch[0].offset
         block = Block(first, max(one.offset + one.size for one in stretch) - first)
-        if len(stretch) >= BLOCK_REGISTERS and _is_memory(block, accesses):
+        if len(stretch) >= BLOCK_REGISTERS and _is_memory(block, _at(range(first, first + block.size), by_offset)):
             layout.blocks.append(block)
         else:
             left += stretch
@@ -182,12 +179,15 @@ def _without_blocks(areas: list[Area], layout: Layout, accesses: Sequence[Seen])
     return left
 
 
-def _is_memory(block: Block, accesses: Sequence[Seen]) -> bool:
-    """Whether at least half of the reads of a block are as it was written, 0 before; its counts are set."""
+def _is_memory(block: Block, accesses: Iterable[Seen]) -> bool:
+    """Whether at least half of the reads of a block are as it was written, 0 before; its counts are set.
+
+    Args:
+        block: the block.
+        accesses: all that was done to it.
+    """
     memory: dict[int, int] = {}
     for _, _, offset, size, is_write, value in accesses:
-        if not block.offset <= offset < block.offset + block.size:
-            continue
         found = 0
         for at in range(size):
             found |= memory.get(offset + at, 0) << 8 * at
@@ -228,9 +228,7 @@ def _shares(covering: dict[int, Area], starts: dict[int, Area], offset: int, siz
             continue
         into = offset + at - area.offset
         length = min(size - at, area.size - into)
-        if (
-            at or into
-        ):  # an access that starts at a register is that register's as far as it goes; others end at the next
+        if at or into:  # what does not begin where a register begins, ends where the next one does
             length = next((step for step in range(1, length) if offset + at + step in starts), length)
         yield Shares(area, 8 * at, 8 * length, 8 * into)
         at += length

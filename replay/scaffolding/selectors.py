@@ -71,38 +71,53 @@ def find_selectors(areas: Sequence[Area]) -> dict[int, Selector]:
     writers = [area for area in areas if len({event.value for event in area.events if event.is_write}) > 1]
     writers = sorted(writers, key=lambda area: -len(area.events))[:MOST_SELECTORS]
     behind = _behind(areas)
+    by_offset = {area.offset: area for area in areas}
     found: dict[int, Selector] = {}
-    left = MOST_WORK
+    work = 0
     for area in sorted(areas, key=lambda area: -len(area.events)):
         events = area.events[:MOST_EVENTS]
-        reads = sum(not event.is_write for event in events)
         plain = _score(events, [0] * len(events))
+        reads = sum(not event.is_write for event in events)
         if reads <= plain + 1:
             continue  # it is explained without one
-        least = max(LEAST_GAIN, reads // 50)
-        best: tuple[bool, int] = False, least - 1
+        best: tuple[bool, int] = False, 0
         for writer in writers:
-            if writer is area:
+            if writer is area or work > MOST_WORK:
                 continue
             values = _values_at(writer, events)
             follows = behind[writer.offset, area.offset] >= FOLLOWS * len(area.events)
             for selector in _candidates(writer, follows and len(events) <= PER_INDEX * len(writer.events)):
-                left -= len(events)
-                if left < 0:
-                    return found
+                work += len(events)
                 keys = [value & selector.mask for value in values]
-                if _changes(keys) < LEAST_CHANGES or len(set(keys)) > MOST_CELLS:
-                    continue
-                gain = _score(events, keys) - plain
-                if selector.is_index:
-                    if writer.offset > area.offset and gain < reads // 4:
-                        continue  # unusual, so it takes more to believe it
-                    if len(set(keys)) < INDEX_VALUES or (gain < least and not _agrees(events, keys)):
-                        continue
-                if (selector.is_index, gain) > best:
+                gain = _gain(area, events, selector, keys, plain)
+                if gain is not None and (selector.is_index, gain) > best:
                     found[area.offset], best = selector, (selector.is_index, gain)
-    by_offset = {area.offset: area for area in areas}
-    return {offset: _slimmed(by_offset, offset, selector) for offset, selector in found.items()}
+        if area.offset in found:
+            found[area.offset] = _slimmed(by_offset, area.offset, found[area.offset])
+    return found
+
+
+def _gain(area: Area, events: Sequence[Event], selector: Selector, keys: Sequence[int], plain: int) -> int | None:
+    """How many more reads a selector explains than are explained without it; None: it is not to be believed.
+
+    Args:
+        area: what may be selected.
+        events: what was done to it.
+        selector: the selector.
+        keys: its values at the events.
+        plain: how many reads are explained without it.
+    """
+    count = len(set(keys))
+    if _changes(keys) < LEAST_CHANGES or count > MOST_CELLS:
+        return None
+    reads = sum(not event.is_write for event in events)
+    gain = _score(events, keys) - plain
+    enough = gain >= max(LEAST_GAIN, reads // 50)
+    if not selector.is_index:
+        return gain if enough else None
+    if selector.offset > area.offset and gain < reads // 4:
+        return None  # an index behind its data is unusual, so it takes more to believe it
+    return gain if count >= INDEX_VALUES and (enough or _agrees(events, keys)) else None
 
 
 def cells_of(area: Area, selecting: Area, selector: Selector) -> dict[int, list[Event]]:
