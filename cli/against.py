@@ -20,7 +20,7 @@ from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.verdict import Against, Explained, Verdict
 
 from .judging import Judging
-from .qemu.binary import find_qemu
+from .qemu.binary import identify
 from .qemu.device_side import DEFAULTS, DeviceSide, device_side, users_own
 from .qemu.qtest import QtestQemu
 
@@ -75,7 +75,7 @@ class Opponent:
         board = self._board(guest, judging)
         shift = reader.meta.get("icount_shift")
         icount_shift = shift if isinstance(shift, int) else 0
-        with QtestQemu(find_qemu(program), side.arguments, icount_shift, side.serial) as qemu:
+        with QtestQemu(identify(program), side.arguments, icount_shift, side.serial) as qemu:
             oracle = Oracle(reader, qemu)
             if self.mode == "qemu":
                 stand_ins = StandIns(oracle, board)

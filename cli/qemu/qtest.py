@@ -27,7 +27,7 @@ from qemu.qmp import QMPClient, QMPError
 
 from vmdev.replay.errors import QemuFailedError
 
-from .binary import Qemu, find_standstill, has_qtest_accelerator
+from .binary import Qemu, find_standstill, has_qtest_accelerator, require_plugins
 
 PATIENCE_S: Final = 60
 """How long QEMU may take to build its machine, or to answer."""
@@ -64,6 +64,7 @@ class QtestQemu:
         if self.has_accelerator:
             self._arguments += ["-accel", "qtest"]
         else:
+            require_plugins(qemu, "playing to a QEMU without the accelerator qtest")
             module = str(find_standstill(qemu)).replace(",", ",,")
             self._arguments += ["-accel", "tcg,thread=single", "-icount", f"shift={icount_shift},sleep=off"]
             self._arguments += ["-plugin", module]

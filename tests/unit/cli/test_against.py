@@ -54,7 +54,7 @@ class Played(Server):
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(against, "QtestQemu", Played)
-    monkeypatch.setattr(against, "find_qemu", lambda name: SimpleNamespace(path=name))
+    monkeypatch.setattr(against, "identify", lambda name: SimpleNamespace(path=name))
     monkeypatch.setattr(Played, "started", [])
     monkeypatch.setattr(Played, "wrong_answers", {})
     with_board(tmp_path)
@@ -115,7 +115,13 @@ def test_if_the_recording_alone_is_odd_the_models_verdict_decides(run: Run, proj
 def test_if_qemu_alone_is_odd_both_fails(run: Run, project: Path) -> None:
     Played.wrong_answers = {1: 9}
     assert run("replay", "boot.db", "--board", "board.py").exit_code == 0
-    assert run("replay", "boot.db", "--board", "board.py", "--against", "both").exit_code == 1
+    options = ("replay", "boot.db", "--board", "board.py", "--against", "both", "--format")
+    junit = run(*options, "junit")
+    assert junit.exit_code == 1
+    assert "QEMU does not answer as recorded in two.LATCH" in junit.stdout
+    page = run(*options, "html").stdout
+    assert '<td>two.LATCH</td><td>QEMU</td><td class="n">1</td>' in page
+    assert "no reason" not in page
 
 
 @pytest.mark.parametrize("form", ["json", "html", "junit"])
