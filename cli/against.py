@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Final, Literal, cast
 
 import click
 
-from vmdev.replay.errors import UnknownMachineError
+from vmdev.replay.errors import OracleError, UnknownMachineError
 from vmdev.replay.guest import Guest
 from vmdev.replay.machines import Board
 from vmdev.replay.oracle.oracle import SERIAL_INPUT, Oracle
@@ -94,6 +95,8 @@ class Opponent:
 
     def _command(self, guest: Guest, fed: str) -> tuple[str, DeviceSide]:
         """QEMU's program and arguments. `fed` is the character device that serial input came from."""
+        if self.program is None and not re.fullmatch(r"\w+", guest.target):
+            raise OracleError(f"the trace's target is {guest.target!r}; name a QEMU with --qemu")
         program = self.program or f"qemu-system-{guest.target}"
         if self.arguments is not None:
             words = list(self.arguments)
