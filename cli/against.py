@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Final, Literal, cast
 
 import click
 
-from vmdev.replay.errors import UnknownMachineError
+from vmdev.replay.errors import OracleError, UnknownMachineError
 from vmdev.replay.guest import Guest
 from vmdev.replay.machines import Board
 from vmdev.replay.oracle.oracle import SERIAL_INPUT, Oracle
@@ -20,7 +21,7 @@ from vmdev.replay.trace.reader import TraceReader
 from vmdev.replay.verdict import Against, Explained, Verdict
 
 from .judging import Judging
-from .qemu.binary import find_qemu
+from .qemu.binary import identify
 from .qemu.device_side import DEFAULTS, DeviceSide, device_side, users_own
 from .qemu.qtest import QtestQemu
 
@@ -75,7 +76,7 @@ class Opponent:
         board = self._board(guest, judging)
         shift = reader.meta.get("icount_shift")
         icount_shift = shift if isinstance(shift, int) else 0
-        with QtestQemu(find_qemu(program), side.arguments, icount_shift, side.serial) as qemu:
+        with QtestQemu(identify(program), side.arguments, icount_shift, side.serial) as qemu:
             oracle = Oracle(reader, qemu)
             if self.mode == "qemu":
                 stand_ins = StandIns(oracle, board)
@@ -94,6 +95,8 @@ class Opponent:
 
     def _command(self, guest: Guest, fed: str) -> tuple[str, DeviceSide]:
         """QEMU's program and arguments. `fed` is the character device that serial input came from."""
+        if self.program is None and not re.fullmatch(r"\w+", guest.target):
+            raise OracleError(f"the trace's target is {guest.target!r}; name a QEMU with --qemu")
         program = self.program or f"qemu-system-{guest.target}"
         if self.arguments is not None:
             words = list(self.arguments)

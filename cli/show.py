@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 
 from vmdev.replay.disassembly import disassemble
-from vmdev.replay.errors import VmdevError
+from vmdev.replay.exporters import Choice
 from vmdev.replay.exporters.json_lines import JsonLines
 from vmdev.replay.printable import printable
 from vmdev.replay.trace import U64_MASK, ExitRow, Site, TraceReader
@@ -56,7 +56,7 @@ def show(
         vmdev show boot.db --seq 1000: --writes --format json
     """
     with TraceReader(trace) as reader:
-        _check_regions(reader, regions)
+        Choice(regions).check(reader)
         wanted = [
             site.id
             for site in reader.sites
@@ -79,14 +79,6 @@ def show(
             click.echo(_HEADER)
         for rows in _up_to(chunks, limit):
             click.echo("\n".join(map(lines, rows)))
-
-
-def _check_regions(reader: TraceReader, names: Iterable[str]) -> None:
-    known = {site.region for site in reader.sites} | {region.name for region in reader.regions}
-    for name in names:
-        if name not in known:
-            used = ", ".join(sorted({site.region for site in reader.sites} - {""})) or "none"
-            raise VmdevError(f"the trace has no region {name!r}; accessed were: {used}")
 
 
 def _touches(site: Site, address: Bounds) -> bool:

@@ -1,4 +1,4 @@
-"""Which QEMU, and is it fit to record with?"""
+"""Which QEMU, and is it fit to record with, or to be played to?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST_WITH_API_7: Final = (11, 0)
 
 @dataclass(frozen=True, slots=True)
 class Qemu:
-    """A QEMU system emulator that can load the recorder."""
+    """A QEMU system emulator."""
 
     path: str
     version: tuple[int, int, int]
@@ -40,6 +40,18 @@ def find_qemu(program: str) -> Qemu:
         QemuNotFoundError: there is no such program, or it does not run.
         QemuUnsuitableError: it is too old, not a QEMU, or built without plugins.
     """
+    qemu = identify(program)
+    require_plugins(qemu)
+    return qemu
+
+
+def identify(program: str) -> Qemu:
+    """Find `program`, and ask it which it is.
+
+    Raises:
+        QemuNotFoundError: there is no such program, or it does not run.
+        QemuUnsuitableError: it is not a QEMU.
+    """
     path = shutil.which(program)
     if path is None:
         raise QemuNotFoundError(
@@ -50,17 +62,24 @@ def find_qemu(program: str) -> Qemu:
     if match is None:
         raise QemuUnsuitableError(f"{path}: not a QEMU system emulator: --version says {text.strip()[:60]!r}")
     version = (int(match[1]), int(match[2]), int(match[3]))
-    version_text = text.splitlines()[0].removeprefix("QEMU emulator version ")
-    if version < OLDEST:
+    return Qemu(path, version, text.splitlines()[0].removeprefix("QEMU emulator version "))
+
+
+def require_plugins(qemu: Qemu, what: str = "recording") -> None:
+    """Check that `qemu` can load our modules, which `what` needs.
+
+    Raises:
+        QemuUnsuitableError: it is too old, or built without plugins.
+    """
+    if qemu.version < OLDEST:
         raise QemuUnsuitableError(
-            f"{path}: QEMU {version_text} is too old; recording needs 9.2 or newer "
+            f"{qemu.path}: QEMU {qemu.version_text} is too old; {what} needs 9.2 or newer "
             "(Debian 12 has one in bookworm-backports)"
         )
-    if "\n-plugin " not in _output(path, "-help"):
+    if "\n-plugin " not in _output(qemu.path, "-help"):
         raise QemuUnsuitableError(
-            f"{path}: QEMU {version_text} was built without TCG plugins; use a build with --enable-plugins"
+            f"{qemu.path}: QEMU {qemu.version_text} was built without TCG plugins; use a build with --enable-plugins"
         )
-    return Qemu(path, version, version_text)
 
 
 def find_plugin(qemu: Qemu) -> Path:

@@ -27,7 +27,7 @@ from qemu.qmp import QMPClient, QMPError
 
 from vmdev.replay.errors import QemuFailedError
 
-from .binary import Qemu, find_standstill, has_qtest_accelerator
+from .binary import Qemu, find_standstill, has_qtest_accelerator, require_plugins
 
 PATIENCE_S: Final = 60
 """How long QEMU may take to build its machine, or to answer."""
@@ -40,9 +40,12 @@ _SHORTEST: Final = b"OK\n"
 """The shortest reply there is."""
 
 
+_LIBC: Final = ctypes.CDLL(None)
+
+
 def _end_with_parent() -> None:
     """Have Linux end this process when the one that started it has died, however that came about."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class QtestQemu:
@@ -64,6 +67,7 @@ class QtestQemu:
         if self.has_accelerator:
             self._arguments += ["-accel", "qtest"]
         else:
+            require_plugins(qemu, "playing to a QEMU without the accelerator qtest")
             module = str(find_standstill(qemu)).replace(",", ",,")
             self._arguments += ["-accel", "tcg,thread=single", "-icount", f"shift={icount_shift},sleep=off"]
             self._arguments += ["-plugin", module]
@@ -156,6 +160,7 @@ class QtestQemu:
             lines += complete
             missing = count - len(lines)
             if not missing:
+                self._drain()
                 return lines
             # QEMU writes each reply by itself. To be woken by few of them, wait for what is missing at the least.
             self._receive(max(1, missing * len(_SHORTEST) - len(self._received)), socket.MSG_WAITALL)
@@ -206,20 +211,21 @@ class QtestQemu:
             raise self._failure("does not reset its machine")
 
     def feed(self, character: int) -> bool:
-        """Let the guest's serial port receive a character. False: none is connected.
-
-        What the guest has sent there is thrown away.
-        """
+        """Let the guest's serial port receive a character. False: none is connected."""
         if not self._serial or self._feeding is None:
             return False
-        with contextlib.suppress(BlockingIOError):
-            while self._feeding.recv(_CHUNK, socket.MSG_DONTWAIT):
-                pass
         self._feeding.sendall(bytes([character]))
         for _ in range(2):  # in between, QEMU's main loop turns, and looks at what has come
             self.send(b"endianness\n")
             self.replies(1)
         return True
+
+    def _drain(self) -> None:
+        """Throw away what the guest has sent to the serial port that is fed, or it could send no more at some time."""
+        if self._serial and self._feeding is not None:
+            with contextlib.suppress(OSError):
+                while self._feeding.recv(_CHUNK, socket.MSG_DONTWAIT):
+                    pass
 
     def _was_reset(self) -> bool:
         self._ask("query-status")  # a round trip, so that its main loop has turned and its events are here

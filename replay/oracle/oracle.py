@@ -8,6 +8,7 @@ takes an interrupt; no memory of the guest is written but by devices. What can b
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ PICS: Final = (0x20, 0xA0)
 
 SERIAL_INPUT: Final = "serial-input"
 """The kind of events that tell of a character that a serial port received: ``serial0 41``."""
+
+_CHARACTER: Final = re.compile(r" ([0-9a-f]{1,2})$")
 
 _PIC_REGION: Final = "pic"
 _OCW2: Final = 0x18
@@ -187,15 +190,15 @@ class Oracle:
         start = 0
         while stops and stops[0].seq < first + len(rows):
             event = stops.popleft()
-            self._send(batch, start, event.seq - first)
-            start = event.seq - first
+            end = max(start, event.seq - first)
+            self._send(batch, start, end)
+            start = end
             for sent in self._sent:
                 self._collect(sent)
             if event.kind == "reset":
                 self.hardware.reset()
             else:
-                self._set_time(event.t_ns)
-                self.is_fed &= self.hardware.feed(int(event.detail.rpartition(" ")[2], 16))
+                self._feed(event)
         self._send(batch, start, len(rows))
 
     def _send(self, batch: Batch, start: int, end: int) -> None:
@@ -228,11 +231,14 @@ class Oracle:
             lines.append(b"")
             self.hardware.send(b"\n".join(lines))
 
-    def _set_time(self, t_ns: int) -> None:
-        if t_ns > self._time_ns:
-            self._time_ns = t_ns
-            self.hardware.send(f"{protocol.clock_set(t_ns)}\n".encode())
+    def _feed(self, event: Event) -> None:
+        """Let the serial port receive the character that an event tells of, at the event's time."""
+        if event.t_ns > self._time_ns:
+            self._time_ns = event.t_ns
+            self.hardware.send(f"{protocol.clock_set(event.t_ns)}\n".encode())
             self.hardware.replies(1)
+        found = _CHARACTER.search(event.detail)
+        self.is_fed &= found is not None and self.hardware.feed(int(found[1], 16))
 
     def _collect(self, batch: Batch) -> None:
         """Wait for all answers to what was sent of a batch."""

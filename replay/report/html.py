@@ -18,7 +18,7 @@ from ..disassembly import disassemble
 from ..printable import printable
 from ..verdict import Access, DeviceVerdict, Divergence, FieldPair, Instruction, Verdict
 from .text import folded, sentence, why
-from .wording import COLUMNS, bits, internal, number, percent, place_of, value
+from .wording import COLUMNS, ODD_ONES, bits, internal, number, percent, place_of, value
 
 USUAL_DIVERGENCES: Final = 200
 """Divergences that are shown unless the caller asks for another number."""
@@ -59,7 +59,7 @@ def render(verdict: Verdict, activity: Activity, limit: int | None = None) -> st
         devices=_devices(verdict),
         timeline=_timeline(activity, shown),
         divergences="\n".join(_divergence(one, index, verdict) for index, one in enumerate(shown)) or "<p>None.</p>",
-        folds=_folds(verdict),
+        folds=_folds(verdict) + _against(verdict),
         excused=_excused(verdict),
         heat="\n".join(_heat(device) for device in _in_order(verdict, activity) if device.registers),
         inputs=_inputs(verdict),
@@ -251,6 +251,31 @@ def _folds(verdict: Verdict) -> str:
         for fold in sorted(verdict.folds, key=lambda fold: -fold.count)
     ]
     titles = ["consequence", "bits", "times", "first exit", "last exit", "may follow from exit"]
+    return _table(titles, rows, numbers_from=2) if rows else ""
+
+
+def _against(verdict: Verdict) -> str:
+    """Who of three witnesses is alone, or why QEMU differs."""
+    against = verdict.against
+    if against is None:
+        return ""
+    if against.witnesses is None:
+        reasons = [
+            [_text(one.device), _text(one.cause_class), _text(one.reason), f"{one.reads:,}"]
+            for one in against.explained
+        ]
+        return _table(["QEMU differs in", "class", "reason", "reads"], reasons, numbers_from=3) if reasons else ""
+    rows = [
+        [
+            _text(f"{row.device}.{row.register}"),
+            ODD_ONES[row.odd],
+            f"{row.reads:,}",
+            f"{row.first_seq:,}",
+            *(value(each, row.size) for each in (row.recording, row.model, row.qemu)),
+        ]
+        for row in against.witnesses
+    ]
+    titles = ["three witnesses", "alone is", "reads", "first exit", "recording", "model", "QEMU"]
     return _table(titles, rows, numbers_from=2) if rows else ""
 
 

@@ -43,6 +43,10 @@ def _suite(verdict: Verdict) -> Xml.Element:
         cases.append(_failed(name, "known divergences", "stale", f"nothing diverges any more in {entries}"))
     if verdict.unanswered:
         cases.append(_failed(name, "strict", "unanswered", f"{number(verdict.unanswered, 'read')} unanswered"))
+    if verdict.qemu_is_odd and verdict.against:
+        rows = [row for row in verdict.against.witnesses or () if row.odd not in ("model", "recording")]
+        registers = ", ".join(dict.fromkeys(f"{row.device}.{row.register}" for row in rows))
+        cases.append(_failed(name, "QEMU", "witness", f"QEMU does not answer as recorded in {registers}"))
     suite.set("tests", str(len(cases)))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(sum(case.find(tag) is not None for case in cases)))

@@ -109,7 +109,8 @@ def _headline(verdict: Verdict) -> str:
     if judged:
         lines.append(f"Judged: {'; '.join(judged)}; all other exits are excluded.")
     if verdict.against:
-        who = "Judged is" if verdict.against.witnesses is None else "Beside the models answers"
+        it = "Judged, and called model below, is" if verdict.totals.diverged else "Judged is"
+        who = it if verdict.against.witnesses is None else "Beside the models answers"
         lines += textwrap.wrap(" ".join([f"{who} {verdict.against.name}.", *verdict.against.notes]), LINE_LENGTH)
     return "\n".join(lines)
 

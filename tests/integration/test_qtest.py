@@ -26,6 +26,15 @@ NAMED = ("rtc", "pit", "pic", "pmtimer", "com1", "pci")
 """The devices of which the reads have to agree."""
 
 
+def golden(name: str) -> Path:
+    """A golden trace, if QEMU here is the one that it was recorded with: another one's devices may differ."""
+    path = ROOT / "traces" / f"{name}.db"
+    with TraceReader(path) as reader:
+        if reader.meta["qemu"] != find_qemu("qemu-system-x86_64").version_text:
+            pytest.skip(f"recorded with QEMU {reader.meta['qemu']}")
+    return path
+
+
 def verdict(vmdev: Vmdev, *words: str | Path) -> dict[str, Any]:
     done = vmdev("replay", *words, "--format", "json")
     assert done.returncode in (0, 1), done.stderr
@@ -35,7 +44,7 @@ def verdict(vmdev: Vmdev, *words: str | Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("which", ["kept", "made now"])
 def test_seabios_agrees_with_qemus_own_devices(which: str, vmdev: Vmdev, recorded: Path) -> None:
-    found = verdict(vmdev, SEABIOS if which == "kept" else recorded, "--against", "qemu")
+    found = verdict(vmdev, golden("seabios-pc") if which == "kept" else recorded, "--against", "qemu")
     devices = {device["name"]: device for device in found["devices"]}
     reads = sum(devices[name]["reads"] for name in NAMED)
     matched = sum(devices[name]["matched"] for name in NAMED)
@@ -48,17 +57,19 @@ def test_seabios_agrees_with_qemus_own_devices(which: str, vmdev: Vmdev, recorde
 @pytest.mark.parametrize("name", ["linux-pc", "linux-pc-apic", "linux-microvm", "seabios-q35-devices"])
 def test_other_guests_agree_but_for_what_is_explained(name: str, vmdev: Vmdev) -> None:
     """Their kernels and disks are not here: that is told, and what depends on them is explained."""
-    found = verdict(vmdev, ROOT / "traces" / f"{name}.db", "--against", "qemu")
+    found = verdict(vmdev, golden(name), "--against", "qemu")
     assert found["totals"]["agreement"] > 0.98
     assert sum(one["reads"] for one in found["against"]["explained"]) == found["totals"]["diverged"]
     assert any("not here" in note for note in found["against"]["notes"]) == (name != "linux-pc-apic")
 
 
-def test_three_witnesses_agree_on_seabios(vmdev: Vmdev) -> None:
-    found = verdict(vmdev, SEABIOS, "--against", "both")
+def test_three_witnesses_agree_on_seabios(vmdev: Vmdev, recorded: Path) -> None:
+    found = verdict(vmdev, recorded, "--against", "both")
     assert found["agrees"]
     assert found["against"]["witnesses"] == []
-    assert found["against"]["alike"] == found["totals"]["matched"] + found["totals"]["learned"]
+    heard = found["totals"]["matched"] + found["totals"]["learned"]
+    assert found["against"]["alike"] + found["against"]["unheard"] == heard
+    assert found["against"]["unheard"] < 10
 
 
 def test_a_wrong_model_is_the_odd_one_out(vmdev: Vmdev, tmp_path: Path) -> None:
@@ -76,8 +87,8 @@ def test_a_wrong_model_is_the_odd_one_out(vmdev: Vmdev, tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    (row,) = json.loads(done.stdout)["against"]["witnesses"]
-    assert (row["device"], row["odd"]) == ("pmtimer", "model")
+    (row,) = (row for row in json.loads(done.stdout)["against"]["witnesses"] if row["device"] == "pmtimer")
+    assert row["odd"] == "model"
     assert row["recording"] == row["qemu"] == row["model"] | 1
 
 
@@ -124,12 +135,12 @@ def test_a_guest_of_another_architecture_is_judged_by_regions(vmdev: Vmdev, tmp_
     assert found["totals"]["diverged"] == 0
 
 
-def test_qemu_itself_reads_an_exported_script(vmdev: Vmdev, tmp_path: Path) -> None:
+def test_qemu_itself_reads_an_exported_script(vmdev: Vmdev, recorded: Path, tmp_path: Path) -> None:
     """Whole, by a QEMU that stands still: every command is taken, and every read answers what stands behind it."""
     script = tmp_path / "boot.qtest"
-    assert vmdev("export", SEABIOS, "--format", "qtest", "-o", script).returncode == 0
+    assert vmdev("export", recorded, "--format", "qtest", "-o", script).returncode == 0
     lines = script.read_text().splitlines()
-    with TraceReader(SEABIOS) as reader:
+    with TraceReader(recorded) as reader:
         arguments = [*device_side(reader.guest).arguments, *DEFAULTS]
     with QtestQemu(find_qemu("qemu-system-x86_64"), arguments, 5) as qemu:
         qemu.send(script.read_bytes())

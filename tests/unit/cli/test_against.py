@@ -17,6 +17,7 @@ from vmdev.cli import against
 from vmdev.replay.bus import PioAddress, PioRange
 from vmdev.replay.devices.port92 import Port92
 from vmdev.replay.machines import Board
+from vmdev.replay.trace.writer import TraceWriter
 
 Run = Callable[..., Result]
 
@@ -54,7 +55,7 @@ class Played(Server):
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(against, "QtestQemu", Played)
-    monkeypatch.setattr(against, "find_qemu", lambda name: SimpleNamespace(path=name))
+    monkeypatch.setattr(against, "identify", lambda name: SimpleNamespace(path=name))
     monkeypatch.setattr(Played, "started", [])
     monkeypatch.setattr(Played, "wrong_answers", {})
     with_board(tmp_path)
@@ -115,7 +116,13 @@ def test_if_the_recording_alone_is_odd_the_models_verdict_decides(run: Run, proj
 def test_if_qemu_alone_is_odd_both_fails(run: Run, project: Path) -> None:
     Played.wrong_answers = {1: 9}
     assert run("replay", "boot.db", "--board", "board.py").exit_code == 0
-    assert run("replay", "boot.db", "--board", "board.py", "--against", "both").exit_code == 1
+    options = ("replay", "boot.db", "--board", "board.py", "--against", "both", "--format")
+    junit = run(*options, "junit")
+    assert junit.exit_code == 1
+    assert "QEMU does not answer as recorded in two.LATCH" in junit.stdout
+    page = run(*options, "html").stdout
+    assert '<td>two.LATCH</td><td>QEMU</td><td class="n">1</td>' in page
+    assert "no reason" not in page
 
 
 @pytest.mark.parametrize("form", ["json", "html", "junit"])
@@ -126,6 +133,24 @@ def test_reports_of_other_forms(run: Run, project: Path, form: str) -> None:
         assert json.loads(result.stdout)["against"]["name"].startswith("QEMU")
     elif form == "html":
         assert "judged is QEMU 10.0.2" in result.stdout
+
+
+def test_a_target_is_no_path(run: Run, project: Path) -> None:
+    write_trace(project / "boot.db", meta={**META, "target": "x/../../evil"})
+    result = run("replay", "boot.db", "--against", "qemu")
+    assert result.exit_code == 2
+    assert "name a QEMU with --qemu" in result.stderr
+
+
+def test_what_is_otherwise_than_in_the_recording_is_told(run: Run, project: Path) -> None:
+    with TraceWriter(project / "boot.db", meta={**META, "machine": "pc"}, overwrite=True) as writer:
+        writer.add_exit(0, writer.add_site(address=0x20, direction="w", region="pic"), 0x20)
+        writer.add_exit(1, writer.add_site(address=0x5658, direction="r", region="vmport"), 0)
+        writer.add_event("serial-input", detail="serial0 nonsense")
+        writer.add_exit(2, writer.add_site(address=0x999, direction="r"), 0xFF)
+    told = run("replay", "boot.db", "--against", "qemu").stdout
+    words = " ".join(told.split())
+    assert "before an EOI: 1. Serial input is not played: QEMU has no port for it. Places that only a" in words
 
 
 def test_arguments_of_the_users_own(run: Run, project: Path) -> None:

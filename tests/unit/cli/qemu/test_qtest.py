@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from vmdev.cli.qemu import qtest
-from vmdev.cli.qemu.binary import find_qemu, find_standstill, has_qtest_accelerator
+from vmdev.cli.qemu.binary import find_qemu, find_standstill, has_qtest_accelerator, identify
 from vmdev.cli.qemu.qtest import QtestQemu
-from vmdev.replay.errors import PluginNotBuiltError, QemuFailedError
+from vmdev.replay.errors import PluginNotBuiltError, QemuFailedError, QemuUnsuitableError
 
 FAKE = """#!{python} -I
 import json, os, re, socket, sys, threading, time
@@ -79,7 +79,7 @@ def test_commands_are_sent_and_their_replies_come_in_order(tmp_path: Path) -> No
 
 
 def test_the_accelerator_is_used_where_there_is_one(tmp_path: Path) -> None:
-    program = find_qemu(fake(tmp_path, "11.0.0", "qtest"))
+    program = identify(fake(tmp_path, "11.0.0", "qtest"))
     assert has_qtest_accelerator(program)
     with QtestQemu(program, ["works"]) as qemu:
         qemu.send(b"a\n")
@@ -90,6 +90,15 @@ def test_the_accelerator_is_used_where_there_is_one(tmp_path: Path) -> None:
     assert not qemu.is_first_cpu
     assert qemu.name == "QEMU 11.0.0, accelerator qtest"
     assert find_standstill(program).name == "vmdev-qtest-api7.so"
+
+
+def test_a_qemu_with_neither_is_refused_and_one_with_the_accelerator_may_be_old(tmp_path: Path) -> None:
+    with pytest.raises(
+        QemuUnsuitableError, match=r"too old; playing to a QEMU without the accelerator qtest needs 9\.2"
+    ):
+        QtestQemu(identify(fake(tmp_path, "8.2.0")), ["works"])
+    with QtestQemu(identify(fake(tmp_path, "8.2.0", "qtest")), ["works"]) as qemu:
+        qemu.reset()
 
 
 def test_more_than_any_buffer_holds_does_not_hold_either_up(tmp_path: Path) -> None:
