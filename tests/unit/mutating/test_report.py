@@ -70,13 +70,13 @@ def test_the_text() -> None:
         "Accessed, but not declared: offset 0x5 (1 read and 2 writes).\n"
         "\n"
         "Surviving mutants, in registers that are accessed:\n"
+        "  (interrupt): comes late: the line never changes\n"
         "  CTRL: BANK[0] stuck at 0: what differs is listed as known\n"
         "  CTRL: nothing reads it\n"
         "  CTRL: BANK, EN written as 0: no read depends on it\n"
         "  DATA: bits 6..5 stuck at 0: no read shows it set\n"
         "  DATA: never changes: every read shows the same\n"
         "  DATA: nothing writes it\n"
-        "  (interrupt): comes late: the line never changes\n"
     )
 
 
@@ -90,7 +90,9 @@ def test_of_several_traces_each_is_told() -> None:
 
 def test_survivors_are_limited() -> None:
     text = render_text(sample(), 2)
-    assert text.endswith("  CTRL: nothing reads it\n  ... and 5 lines more; --limit shows more\n")
+    assert text.endswith(
+        "  CTRL: BANK[0] stuck at 0: what differs is listed as known\n  ... and 5 lines more; --limit shows more\n"
+    )
     assert "Surviving" in render_text(sample(), 0)
 
 
