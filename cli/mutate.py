@@ -133,8 +133,9 @@ def _try(traces: Sequence[Path], asked: Judging, found: Adequacy, limits: Limits
     for each in missing:
         _warn(f"WARNING: {each}")
     if not touched:
-        accessed = ", ".join(devices_of(traces[0], asked))
-        raise MutatingError(f"no trace accesses {found.device}, so none tests it; {traces[0]} accesses {accessed}")
+        first = found.traces[0]
+        accessed = ", ".join(first.accessed)
+        raise MutatingError(f"no trace accesses {found.device}, so none tests it; {first.name} accesses {accessed}")
 
 
 def _warn(text: str) -> None:

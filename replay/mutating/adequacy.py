@@ -25,6 +25,8 @@ class TraceResult:
     """With the reason."""
     untried: set[Mutant] = field(default_factory=set)
     """For which there was no time."""
+    accessed: list[str] = field(default_factory=list)
+    """All devices that the trace accesses."""
     replays: int = 0
     """Of mutants."""
     replayed: list[int] = field(default_factory=list)
@@ -116,14 +118,14 @@ class Adequacy:
 
     @cached_property
     def fates(self) -> list[Fate]:
-        """What became of each mutant, in the order of the registers."""
+        """What became of each mutant, those of no register first, then in the order of the registers."""
         registers = {name: number for number, name in enumerate(self.registers)}
         kinds = {kind: number for number, kind in enumerate(KINDS)}
         mutants = {mutant for trace in self.traces for mutant in (*trace.killed, *trace.survived, *trace.untried)}
 
         def place(mutant: Mutant) -> tuple[int, str, int, int]:
             name, kind, bits = mutant
-            return registers.get(name, len(registers)), name, kinds[kind], -bits
+            return registers.get(name, -1), name, kinds[kind], -bits
 
         return [self._fate(mutant) for mutant in sorted(mutants, key=place)]
 

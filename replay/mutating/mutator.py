@@ -63,6 +63,7 @@ def mutate(
     into.add_registers(trial.registers)
     tried = trial.screen()
     result = TraceResult(name, trace.exit_count, trial.diverging, tried.killed, tried.survived)
+    result.accessed = trial.accessed
     into.add(result, trial.uses, trial.undeclared)
     waiting = tried.waiting
     for far in (False, True):

@@ -54,61 +54,64 @@ def _head(found: Adequacy) -> str:
 
 def _registers(found: Adequacy) -> str:
     rows = []
-    for name, use in found.uses.items():
-        alike = found.registers.get(name, [use.register])
-        readable = any("r" in register.access for register in alike)
+    for name, alike in found.registers.items():
+        use = found.uses.get(name)
+        if use is None:
+            continue
         score = found.score_of(name)
         only_0, only_1 = use.zeros & ~use.ones, use.ones & ~use.zeros
         mask = 0
         for register in alike:
             mask |= declared_bits(register)
-        never = mask & ~use.shown if readable else 0
+        unseen = mask & ~use.shown if _has(found, name, "r") else 0
         rows.append(
             (
-                name, f"{use.reads:,}", f"{use.writes:,}", *map(_ranges, (use.both, only_0, only_1, never)),
+                name, f"{use.reads:,}", f"{use.writes:,}", *map(_ranges, (use.both, only_0, only_1, unseen)),
                 f"{score.killed} of {score.tried}",
             )
         )  # fmt: skip
-    order = {name: number for number, name in enumerate(found.registers)}
-    rows.sort(key=lambda row: order.get(row[0], len(order)))
     titles = ("register", "reads", "writes", "bits read as 0 and 1", "only 0", "only 1", "never", "killed")
-    lines = [table(titles, rows)] if rows else []
-    untouched = found.untouched
-    if untouched:
-        lines.append(f"\nNever accessed: {_names([_with_bank(name, found) for name in untouched])}.")
+    blocks = [table(titles, rows)] if rows else []
+    never = {
+        "Never accessed": found.untouched,
+        "Never read": [name for name, use in found.uses.items() if not use.reads and _has(found, name, "r")],
+        "Never written": [name for name, use in found.uses.items() if not use.writes and _has(found, name, "w")],
+    }
+    notes = [
+        f"{what}: {_names([_with_bank(name, found) for name in names])}." for what, names in never.items() if names
+    ]
     if found.undeclared:
         places = [f"offset {offset:#x} ({_accesses(*counts)})" for offset, counts in sorted(found.undeclared.items())]
-        lines.append(f"\nAccessed, but not declared: {_names(places)}.")
-    return "\n".join(lines)
+        notes.append(f"Accessed, but not declared: {_names(places)}.")
+    return "\n\n".join([*blocks, *(["\n".join(notes)] if notes else [])])
+
+
+def _has(found: Adequacy, name: str, direction: str) -> bool:
+    return any(direction in register.access for register in found.registers[name])
 
 
 def _survivors(found: Adequacy, limit: int | None) -> str:
-    """A line for each register, kind of fault and reason."""
     lines = list(_lines(found))
     if not lines:
         return ""
     shown = lines[:limit]
-    head = "Surviving mutants, in registers that are accessed:" if found.untouched else "Surviving mutants:"
     rest = [f"  ... and {number(len(lines) - len(shown), 'line')} more; --limit shows more"] if shown != lines else []
-    return "\n".join([head, *(f"  {line}" for line in shown), *rest])
+    return "\n".join(["Surviving mutants of what is accessed:", *(f"  {line}" for line in shown), *rest])
 
 
 def _lines(found: Adequacy) -> Iterator[str]:
+    """A line for each register, kind of fault and reason; without those that nothing reads or nothing writes."""
     untouched = {*found.untouched}
     groups: dict[tuple[str, str], dict[str, int]] = {}
     for fate in found.fates:
         name, kind, bits = fate.mutant
-        if fate.reason and name not in untouched:
+        if fate.reason and name not in untouched and fate.reason not in (UNREAD, UNWRITTEN):
             kinds = groups.setdefault((name, fate.reason), {})
             kinds[kind] = kinds.get(kind, 0) | bits
     for (name, reason), kinds in groups.items():
-        if reason in (UNREAD, UNWRITTEN):
-            yield f"{name}: {reason}"
-            continue
         alike = found.registers.get(name, [])
-        stuck = [f"{_bits(bits, alike)} {kind}" if kind in OF_BITS else kind for kind, bits in kinds.items()]
-        for what in stuck:
-            yield f"{name}: {what}: {reason}"
+        for kind, bits in kinds.items():
+            yield f"{name}: {f'{_bits(bits, alike)} ' if kind in OF_BITS else ''}{kind}: {reason}"
 
 
 def _lines_of_source(found: Adequacy) -> str:

@@ -160,6 +160,11 @@ class Trial:
         return bool(self._survey.uses or self._survey.undeclared)
 
     @property
+    def accessed(self) -> list[str]:
+        """All devices that the trace accesses."""
+        return [device.name for device in self._verdict.devices if device.tally.exits]
+
+    @property
     def diverging(self) -> int:
         """Reads that diverge without any fault. Mutants are compared with the model's answers there."""
         return len(self._amended)

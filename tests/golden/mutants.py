@@ -103,13 +103,14 @@ def faults_of(use: Use) -> Iterator[tuple[str, MakeTap]]:
         yield "counter one too high", always(lambda value: value + 1 & full)
     if use.writes and use.values:
         yield "writes are ignored", lambda device: Deaf(device, name)
-    if use.fresh_bits:
+    if use.fresh_bits & 1:
         yield "wrong after reset", lambda device: Misreset(device, name, 1)
     if any(swapped(value) != value for value in use.values):
         yield "nibbles swapped", always(swapped)
     if varies:
         yield "never changes", faulty(freezing)
-    yield "bit 0 inverted", always(lambda value: value ^ 1)
+    if use.shown & 1:
+        yield "bit 0 inverted", always(lambda value: value ^ 1)
     if varies:
         yield "one read late", faulty(_remembering(lambda value, before: before))
     if bit := _highest(use.ones):
@@ -119,14 +120,16 @@ def faults_of(use: Use) -> Iterator[tuple[str, MakeTap]]:
     yield "one too high", always(lambda value: value + 1 & full)
     if any(value >> 1 != value for value in use.values):
         yield "shifted by one bit", always(lambda value: value >> 1)
-    yield "highest bit inverted", always(lambda value: value ^ (full + 1 >> 1))
+    if use.shown & (highest := full + 1 >> 1):
+        yield "highest bit inverted", always(lambda value: value ^ highest)
     if varies:
         yield "bits stay set", faulty(_remembering(lambda value, before: value | before))
     if any(value for value in use.values):
         yield "reads as 0", always(lambda value: 0)
     yield "reads as all ones", always(lambda value: full)
     for at in range(1, min(4, use.register.width - 1)):
-        yield f"bit {at} inverted", always(partial(xor, 1 << at))
+        if use.shown >> at & 1:
+            yield f"bit {at} inverted", always(partial(xor, 1 << at))
 
 
 def on_line(fault: Callable[[Board, Line], None], device: str) -> Callable[[Board], None]:
@@ -179,7 +182,7 @@ def mutants(recordings: Sequence[Recording], per_device: int) -> Iterator[Mutant
         board = build(recording.guest)
         for device, uses in recording.uses.items():
             for use in sorted(uses.values(), key=lambda use: -use.reads):
-                if use.reads and (device, use.register.name) not in offered:
+                if use.shown and (device, use.register.name) not in offered:
                     offered.add((device, use.register.name))
                     names = frozenset((use.register.name,))
                     faults = [Mutant(recording.name, device, what, names, tap) for what, tap in faults_of(use)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from ports import Port
 from vmdev.replay.mutating.adequacy import Adequacy, TraceResult
@@ -66,17 +67,16 @@ def test_the_text() -> None:
         "DATA      1,234       0                  7, 0    6..4       -   3..1  1 of 5\n"
         "\n"
         "Never accessed: STAT, X (0), Y (1).\n"
-        "\n"
+        "Never read: CTRL.\n"
+        "Never written: DATA.\n"
         "Accessed, but not declared: offset 0x5 (1 read and 2 writes).\n"
         "\n"
-        "Surviving mutants, in registers that are accessed:\n"
+        "Surviving mutants of what is accessed:\n"
+        "  (interrupt): comes late: the line never changes\n"
         "  CTRL: BANK[0] stuck at 0: what differs is listed as known\n"
-        "  CTRL: nothing reads it\n"
         "  CTRL: BANK, EN written as 0: no read depends on it\n"
         "  DATA: bits 6..5 stuck at 0: no read shows it set\n"
         "  DATA: never changes: every read shows the same\n"
-        "  DATA: nothing writes it\n"
-        "  (interrupt): comes late: the line never changes\n"
     )
 
 
@@ -90,7 +90,9 @@ def test_of_several_traces_each_is_told() -> None:
 
 def test_survivors_are_limited() -> None:
     text = render_text(sample(), 2)
-    assert text.endswith("  CTRL: nothing reads it\n  ... and 5 lines more; --limit shows more\n")
+    assert text.endswith(
+        "  CTRL: BANK[0] stuck at 0: what differs is listed as known\n  ... and 3 lines more; --limit shows more\n"
+    )
     assert "Surviving" in render_text(sample(), 0)
 
 
@@ -107,9 +109,10 @@ def test_where_all_is_killed_there_is_no_more_to_say() -> None:
     found.add_registers([DATA])
     found.add(TraceResult("a.db", 1, killed={Mutant("DATA", STUCK_0, 1)}), {"DATA": Use(DATA, reads=1, ones=1)}, {})
     assert render_text(found) == (
-        "100.00 % of the mutants of DEVICE are killed: 1 of 1, by a.db.\n".replace("DEVICE", "port")
+        "100.00 % of the mutants of port are killed: 1 of 1, by a.db.\n"
         + "\nregister  reads  writes  bits read as 0 and 1  only 0  only 1  never  killed\n"
         + "DATA          1       0                     -       -       0   7..1  1 of 1\n"
+        + "\nNever written: DATA.\n"
     )
 
 
@@ -145,3 +148,12 @@ def test_the_json() -> None:
     assert found["traces"][1] == {"name": "b.db", "exits": 1_000, "diverging": 1, "kills": 1, "only": 0}
     assert found["smallest"] == ["a.db"]
     assert found["undeclared"] == [{"offset": 5, "reads": 1, "writes": 2}]
+
+
+def test_the_page_has_all_keys() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "mutate.md").read_text()
+    table = page[page.index("## As JSON") :]
+    found = as_dict(sample(2))
+    found["lines"] = [{"file": "", "lines": 0, "not_run": []}]
+    for row in (found, *(rows[0] for rows in found.values() if isinstance(rows, list) and isinstance(rows[0], dict))):
+        assert [key for key in row if f"`{key}`" not in table and key != "kills"] == []
