@@ -7,6 +7,7 @@ no reason here is one to look at.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -49,6 +50,15 @@ MASTERS: Final[Mapping[str, Callable[[int], bool]]] = {
 """Models of bus masters, by module: whether a write at an offset starts one."""
 
 
+_FAMILIES: Final = re.compile(
+    r"(?P<usb>capabilities|operational|ports|runtime|doorbell|usb[23] port.*|[uoex]hci)|(?P<scsi>lsi-.*|megasas.*|"
+    r"mptsas.*|pvscsi.*|esp.*|am53c974|dc390.*)|(?P<nvme>nvme.*)|(?P<sound>intel-hda|ac97.*|es1370)|(?P<sd>sdhci)|"
+    r"(?P<net>rtl8139|pcnet.*|eepro100.*|tulip.*|vmxnet3.*|igb.*)|(?P<virtio>virtio-.*)",
+    re.IGNORECASE,
+)
+"""QEMU's regions of bus masters for which there are no models, by kind: the registers of one are in several regions."""
+
+
 class Reasons:
     """What is known of one trace, and of who it is played to: whether its accesses are those of the first CPU."""
 
@@ -57,8 +67,21 @@ class Reasons:
         self._plays_smis = is_first_cpu or guest.machine not in SMI_MACHINES
         self._started: set[int] = set()
         """Bus masters, by identity, that were started."""
+        self._families: set[str] = set()
+        """Kinds of regions that the guest has written to."""
         self.counts: Counter[tuple[str, Reason]] = Counter()
         """Differences, by device and reason."""
+
+    def note_region_write(self, name: str) -> None:
+        """The guest writes to a region for which there is no model."""
+        found = _FAMILIES.fullmatch(name)
+        if found is not None and found.lastgroup:
+            self._families.add(found.lastgroup)
+
+    def find_region(self, name: str) -> Reason | None:
+        """As `find`, for a region. Any write may start a bus master of which nothing is known."""
+        found = _FAMILIES.fullmatch(name)
+        return DMA if found is not None and found.lastgroup in self._families else None
 
     def writes_matter(self, model: Device) -> bool:
         """Whether `note_write` wants to hear of a model's writes."""

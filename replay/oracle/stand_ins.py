@@ -109,16 +109,21 @@ class StandInRegion(StandIn):
         super().__init__(name, _Nothing(), stand_ins)
 
     def explain(self, offset: int, size: int) -> Reason | None:
-        """See `Device.explain`: nothing is known of it, and nothing is wrong with that."""
-        return "logic", ""
+        """See `Device.explain`. Without a reason, that no register is declared is none either."""
+        reasons = self._stand_ins.reasons
+        reason = reasons.find_region(self.name)
+        if reason is not None:
+            reasons.counts[self.name, reason] += 1
+        return reason or ("logic", "")
 
     def reader(self, offset: int, size: int) -> Callable[[], int]:
         """What answers what the other implementation did."""
         return self._stand_ins.ask
 
     def writer(self, offset: int, size: int) -> Callable[[int], None]:
-        """Nobody has to follow."""
-        return _drop
+        """What notes that there was a write; nobody has to follow."""
+        note, name = self._stand_ins.reasons.note_region_write, self.name
+        return lambda value: note(name)
 
 
 class _Nothing(Device):

@@ -326,6 +326,17 @@ def test_input_for_which_there_is_no_port_is_told(tmp_path: Path) -> None:
     assert not oracle.is_fed
 
 
+def test_a_bus_master_without_a_model_has_a_reason_once_it_was_written_to(recording: Recording) -> None:
+    path = recording(
+        (0, "r", 0xFEB00064, 1, "ports"), (1, "w", 0xFEB00020, 1, "operational"), (2, "r", 0xFEB00064, 1, "ports"),
+        (3, "r", 0x92, 0), (4, "r", 0x300, 1, "lsi-io"),
+    )  # fmt: skip
+    server = Server(toy())
+    verdict, _, stand_ins = played(path, server)
+    assert stand_ins.reasons.counts == {("ports", DMA): 1}
+    assert [(one.seq, one.device) for one in verdict.divergences] == [(0, "ports"), (2, "ports"), (4, "lsi-io")]
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
