@@ -201,22 +201,21 @@ class Trial:
         light = everything.difference(*heavy_reads)
         writes = needed.union(*(sites for (_, kind), sites in others.items() if kind))
         source = self._source(light)
-        found = self._as_whole(source, needed, names)
-        if found is None:
-            kept = writes
+        for kept in (needed, writes, light):
             found = self._as_whole(source, kept, names)
-            if found is None:
-                kept = light
-                found = self._as_whole(source, kept, names)
-            if found is None:
-                kept, source = everything, self._source(None)
-                found = self._as_whole(source, kept, names)
-            if found is None:
-                raise MutatingError(f"{self._device} answers otherwise when the trace is replayed once more")
+            if found is not None:
+                break
+        else:
+            source, kept = self._source(None), everything
+            found = self._as_whole(source, kept, names)
+        if found is None:
+            raise MutatingError(f"{self._device} answers otherwise when the trace is replayed once more")
+        if kept is not needed:
             for sites in sorted(others.values(), key=self._weight, reverse=True):
                 if sites <= kept and self._is_heavy(sites, kept):
                     less = self._as_whole(source, kept - sites, names)
-                    kept, found = (kept - sites, less) if less is not None else (kept, found)
+                    if less is not None:
+                        kept, found = kept - sites, less
         self._parts[far] = found
 
     def batch(self, mutants: Iterable[Mutant], deadline_s: float | None = None) -> tuple[set[Mutant], list[Mutant]]:
