@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -44,7 +44,7 @@ BATCHES_MAX: Final = 64
 """So often a replay of many mutants is begun anew, because one of them changed the model."""
 
 HEAVY: Final = 50
-"""Reads that are more than the fiftieth part of the exits are worth a try to do without."""
+"""Exits at a device that are more than the fiftieth part of all are worth a try to do without."""
 
 COMPARED: Final = ("reads", "writes", "masked", "learned", "assumed", "unmodelled")
 """Counts of a device that have to be as in the whole trace."""
@@ -190,13 +190,33 @@ class Trial:
             MutatingError: a second replay gives other answers.
         """
         names = self._affected if far else frozenset((self._device,))
-        for part in self._candidates(names):
-            board = self._board()
-            end = self._run(part, board)
-            if self._is_as_whole(end, names):
-                self._parts[far] = _Part(part, end)
-                return
-        raise MutatingError(f"{self._device} answers otherwise when the trace is replayed once more")
+        packed = self._trace.packed_sites
+        needed = {number for name in names for number in self._sites.get(name, ())}
+        others: dict[tuple[str, int], set[int]] = {}
+        for name, sites in self._sites.items():
+            for number in sites - needed:
+                others.setdefault((name, packed[number][1] & WRITE), set()).add(number)
+        heavy_reads = [sites for (_, kind), sites in others.items() if not kind and self._is_heavy(sites, None)]
+        everything = needed.union(*others.values())
+        light = everything.difference(*heavy_reads)
+        writes = needed.union(*(sites for (_, kind), sites in others.items() if kind))
+        source = self._source(light)
+        for kept in (needed, writes, light):
+            found = self._as_whole(source, kept, names)
+            if found is not None:
+                break
+        else:
+            source, kept = self._source(None), everything
+            found = self._as_whole(source, kept, names)
+        if found is None:
+            raise MutatingError(f"{self._device} answers otherwise when the trace is replayed once more")
+        if kept is not needed:
+            for sites in sorted(others.values(), key=self._weight, reverse=True):
+                if sites <= kept and self._is_heavy(sites, kept):
+                    less = self._as_whole(source, kept - sites, names)
+                    if less is not None:
+                        kept, found = kept - sites, less
+        self._parts[far] = found
 
     def batch(self, mutants: Iterable[Mutant], deadline_s: float | None = None) -> tuple[set[Mutant], list[Mutant]]:
         """Try as many as possible of these in one replay: those that it tells from the model, and all others.
@@ -280,39 +300,26 @@ class Trial:
 
     # Parts of the trace
 
-    def _candidates(self, names: Collection[str]) -> Iterator[Slice]:
-        """Parts in which the devices of these names may answer as in the whole, the shortest first."""
-        packed = self._trace.packed_sites
-        needed = {number for name in names for number in self._sites.get(name, ())}
-        others: dict[tuple[str, bool], set[int]] = {}
-        for name, sites in self._sites.items():
-            for number in sites - needed:
-                others.setdefault((name, bool(packed[number][1] & WRITE)), set()).add(number)
-        writes = {number for (_, is_write), sites in others.items() if is_write for number in sites}
-        total = self._site_counts.total()
-        heavy = [
-            sites
-            for (_, is_write), sites in others.items()
-            if not is_write and HEAVY * sum(map(self._site_counts.__getitem__, sites)) > total
+    def _as_whole(self, source: Source, sites: Collection[int], names: Collection[str]) -> _Part | None:
+        """The exits at some sites, if the models of these names answer there, and end, as in the whole trace."""
+        last = len(source.items) - 1
+        kept = [
+            number
+            for number, item in enumerate(source.items)
+            if not isinstance(item, tuple) or item[1] in sites or number == last
         ]
-        all_sites = needed.union(*others.values())
-        light = all_sites.difference(*heavy)
-        source = self._source(light)
-        for kept in (needed, needed | writes, light):
-            last = len(source.items) - 1
-            yield Slice(
-                source,
-                [
-                    number
-                    for number, item in enumerate(source.items)
-                    if not isinstance(item, tuple) or item[1] in kept or number == last
-                ],
-            )
-        for sites in heavy:
-            source = self._source(all_sites - sites)
-            yield Slice(source, range(len(source.items)))
-        source = self._source(None)
-        yield Slice(source, range(len(source.items)))
+        part = Slice(source, kept)
+        end = self._run(part, self._board())
+        return _Part(part, end) if self._is_as_whole(end, names) else None
+
+    def _weight(self, sites: Collection[int]) -> int:
+        """How many exits come from some sites."""
+        return sum(map(self._site_counts.__getitem__, sites))
+
+    def _is_heavy(self, sites: Collection[int], among: Collection[int] | None) -> bool:
+        """Whether some sites make more than the fiftieth part of the exits, of all or of those of other sites."""
+        total = self._site_counts.total() if among is None else self._weight(among)
+        return HEAVY * self._weight(sites) > total
 
     def _source(self, sites: set[int] | None) -> Source:
         return Source(self._trace, self._last_seq + 1, self._kinds, sites, self._amended)

@@ -126,9 +126,9 @@ def make_board(guest: Guest | None = None, model: Callable[[Clock, Line], Device
     return board
 
 
-def record(path: Path, steps: Iterable[Step], told: Mapping[int, int] | None = None) -> Path:
+def record(path: Path, steps: Iterable[Step], told: Mapping[int, int] | None = None, made: Board | None = None) -> Path:
     """A recording of a guest that makes these accesses; `told` has what single steps read in place of the model's."""
-    board = make_board()
+    board = made or make_board()
     with TraceWriter(path, meta={"machine": "ports", "target": "x86_64", "clock": "virtual"}, overwrite=True) as writer:
         for number, (port, written) in enumerate(steps):
             if port == RESET:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ports import BANKED, CTRL, DATA, LEVEL, RESET, STAT, USES_ALL, Port, Step, bench, make_board, record
+from ports import BANKED, CTRL, DATA, LEVEL, RESET, STAT, USES_ALL, Level, Port, Step, bench, make_board, record
 from vmdev.replay.contracts import Contract
 from vmdev.replay.device import Device
 from vmdev.replay.errors import MutatingError, NothingComparedError, UnknownMachineError
+from vmdev.replay.guest import Guest
+from vmdev.replay.machines import Board
 from vmdev.replay.minimizing import Bench
 from vmdev.replay.mutating import Adequacy, Limits, mutate
 from vmdev.replay.mutating.faults import ALWAYS, DEAF, DEVICE, INTERRUPT, LATE, MISRESET, NEVER, NO_RESET, Mutant, apply
@@ -220,3 +222,54 @@ def test_banked_registers_are_told_apart(tmp_path: Path) -> None:
     fates = {fate.mutant: fate.is_killed for fate in found.fates}
     assert fates[Mutant("Y", DEAF)]
     assert not fates[Mutant("X", DEAF)]
+
+
+SOURCE, NOISE = 0xA0, 0xA1
+
+
+class Source(Level):
+    """Counts accesses of one kind."""
+
+    def __init__(self, counted: str) -> None:
+        super().__init__()
+        self._counted = counted
+
+    def read(self, offset: int, size: int) -> int:
+        self.count += self._counted == "r"
+        return 0
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        self.count += self._counted == "w"
+
+
+class Fed(Port):
+    """Shows in DATA what a source has counted."""
+
+    source: Source
+
+    def read(self, offset: int, size: int) -> int:
+        return self.source.count & 0xFF if offset == 2 else super().read(offset, size)
+
+
+@pytest.mark.parametrize("counted", ["r", "w", ""])
+@pytest.mark.parametrize("accesses", [3, 900])
+def test_exits_at_others_stay_as_far_as_the_model_needs_them(tmp_path: Path, counted: str, accesses: int) -> None:
+    def board(guest: Guest | None = None) -> Board:
+        made = make_board(model=Fed)
+        source = made.add("source", Source(counted), pio=[(SOURCE, 1)])
+        made.add("noise", Level(), pio=[(NOISE, 1)])
+        port = made.devices["port"]
+        assert isinstance(port, Fed)
+        port.source = source
+        return made
+
+    each: list[Step] = [(SOURCE, None), (SOURCE, 1), (NOISE, None), (NOISE, 2)]
+    noise: list[Step] = [(NOISE, None), (NOISE, 2)] * 2_000
+    steps = [*USES_ALL[:8], *each * accesses, *noise, (DATA, None)]
+    path = record(tmp_path / "trace.db", steps, made=board())
+    found = tried(path, Bench(board, bench().replayer))
+    needed = {"r": accesses, "w": accesses, "": 0}[counted]
+    replayed = found.traces[0].replayed[0]
+    assert 8 + needed <= replayed <= 8 + needed + (2 * accesses if accesses < 100 else 0) + 3
+    assert not found.traces[0].diverging
+    assert any(fate.mutant[:2] == ("DATA", "stuck at 0") and fate.is_killed == bool(counted) for fate in found.fates)
