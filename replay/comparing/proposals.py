@@ -8,6 +8,7 @@ from typing import Final
 
 from ..contracts import Contract
 from ..printable import printable
+from ..report.wording import number
 from .comparison import Comparison, Difference
 
 REASON: Final = "differs between recordings"
@@ -49,7 +50,7 @@ def _tables(comparison: Comparison) -> Iterator[str]:
 
 def _evidence(difference: Difference, comparison: Comparison) -> str:
     return (
-        f"{REASON}: {difference.count:,} of {difference.pairs:,} reads, first {difference.value_a:#x} at seq "
+        f"{REASON}: {difference.count:,} of {number(difference.pairs, 'read')}, first {difference.value_a:#x} at seq "
         f"{difference.seq_a:,} of {comparison.a.name} and {difference.value_b:#x} at seq {difference.seq_b:,} of "
         f"{comparison.b.name}"
     )

@@ -103,7 +103,7 @@ def test_contracts_are_what_replay_reads(run: Run, make: Callable[..., Path], tm
     (contract,) = tomllib.loads(file.read_text())["contract"]
     assert contract == {
         "device": "rtc", "register": "Register D", "bits": 0x80, "rule": "mask",
-        "reason": "differs between recordings: 1 of 1 reads, first 0x80 at seq 3 of a.db and 0x0 at seq 3 of b.db",
+        "reason": "differs between recordings: 1 of 1 read, first 0x80 at seq 3 of a.db and 0x0 at seq 3 of b.db",
     }  # fmt: skip
     assert "need no contract" not in file.read_text()
     assert run("replay", second, "--contracts", file).exit_code == 0
