@@ -121,20 +121,23 @@ class _Device:
 
     def _sort(self, step: Step, left_a: list[int], left_b: list[int]) -> None:
         """Tell loops that ran more often, what was made in another order, and what only one of them has."""
-        repeats_a, repeats_b = find_repeats(step.symbols_a, left_a), find_repeats(step.symbols_b, left_b)
+        repeats_a, repeats_b = (
+            find_repeats(step.before_a, step.symbols_a, left_a),
+            find_repeats(step.before_b, step.symbols_b, left_b),
+        )
         moved = find_moved(step, [k for k in left_a if k not in repeats_a], [k for k in left_b if k not in repeats_b])
         for i, j in moved:
             self._counts.moved += 1
             self._values.compare(step, Block(i, j, 1))
             self._add(self._moved, 0, step.a, i)
             self._add(self._moved, 1, step.b, j)
-        for side, accesses, symbols, left, repeats, gone in (
-            (0, step.a, step.symbols_a, left_a, repeats_a, {i for i, _ in moved}),
-            (1, step.b, step.symbols_b, left_b, repeats_b, {j for _, j in moved}),
+        for side, accesses, before, symbols, left, repeats, gone in (
+            (0, step.a, step.before_a, step.symbols_a, left_a, repeats_a, {i for i, _ in moved}),
+            (1, step.b, step.before_b, step.symbols_b, left_b, repeats_b, {j for _, j in moved}),
         ):
             rest = [k for k in left if k not in gone]
             if gone:
-                repeats |= find_repeats(symbols, rest, gone)
+                repeats |= find_repeats(before, symbols, rest, gone)
             for k in rest:
                 self._add_unpaired(side, accesses, k, k in repeats or self._ends_interrupt(accesses, k))
 

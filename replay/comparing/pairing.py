@@ -4,7 +4,7 @@ Accesses are the same if they are of the same direction, place and size, and wri
 What was read does not matter, so that a device that answers otherwise does not break the order.
 
 A window has some thousand accesses, and grows where the streams do not fit: what one recording has more of is
-recognised up to `WIDEST` accesses of a device, or `MOST` equal ones.
+recognised up to `WIDEST` accesses of a device, or any number of equal ones.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ WIDEST: Final = 1 << 16
 MOST: Final = 1 << 17
 """Accesses in a window, counted each."""
 
+_LONG_WAIT: Final = 16
+"""A window with so many times fewer changes than the other is all of one wait, if nothing in them pairs."""
+
 LONGEST_PERIOD: Final = 16
 """Accesses in a turn of a loop that is recognised."""
 
@@ -40,6 +43,9 @@ class Step(NamedTuple):
     b: Accesses
     symbols_a: array[int]
     symbols_b: array[int]
+    before_a: array[int]
+    """The symbols of the last few accesses before these."""
+    before_b: array[int]
     blocks: list[Block]
     end_a: int
     end_b: int
@@ -53,11 +59,14 @@ class _Side:
         self._of = symbols
         self.seen = Accesses.none()
         self.symbols: array[int] = array("Q")
+        self.before: array[int] = array("Q")
+        """The last few symbols that were dropped."""
         self.ended = False
-        self._changes = 0
+        self.changes = 0
+        """Accesses that are not equal to the one before."""
 
     def fill(self, size: int) -> None:
-        while not self.ended and self._changes < size and len(self.symbols) < MOST:
+        while not self.ended and self.changes < size and len(self.symbols) < MOST:
             more = next(self._stream, None)
             if more is None:
                 self.ended = True
@@ -66,12 +75,13 @@ class _Side:
                 column.extend(new)
             last = len(self.symbols)
             self.symbols.extend(self._of(more))
-            self._changes += _changes(self.symbols, max(last - 1, 0))
+            self.changes += _changes(self.symbols, max(last - 1, 0))
 
     def drop(self, count: int) -> None:
+        self.before = (self.before + self.symbols[:count])[-LONGEST_PERIOD:]
         for column in (*self.seen, self.symbols):
             del column[:count]
-        self._changes = _changes(self.symbols, 0)
+        self.changes = _changes(self.symbols, 0)
 
     @property
     def limit(self) -> int:
@@ -187,9 +197,13 @@ def _settled(a: _Side, b: _Side, blocks: Sequence[Block]) -> Step:
             kept.append(Block(i, j, within))
         if kept:
             end_a, end_b = kept[-1].i + kept[-1].n, kept[-1].j + kept[-1].n
+        elif not blocks and a.symbols and a.changes * _LONG_WAIT < b.changes:
+            end_b = 0
+        elif not blocks and b.symbols and b.changes * _LONG_WAIT < a.changes:
+            end_a = 0
     else:
         kept = list(blocks)
-    return Step(a.seen, b.seen, a.symbols, b.symbols, kept, end_a, end_b)
+    return Step(a.seen, b.seen, a.symbols, b.symbols, a.before, b.before, kept, end_a, end_b)
 
 
 def find_moved(step: Step, left_a: Sequence[int], left_b: Sequence[int]) -> list[tuple[int, int]]:
@@ -200,20 +214,22 @@ def find_moved(step: Step, left_a: Sequence[int], left_b: Sequence[int]) -> list
     return [(i, waiting[symbol].popleft()) for i in left_a if waiting.get(symbol := step.symbols_a[i])]
 
 
-def find_repeats(symbols: Sequence[int], left: Sequence[int], gone: Collection[int] = ()) -> set[int]:
+def find_repeats(before: array[int], symbols: array[int], left: Sequence[int], gone: Collection[int] = ()) -> set[int]:
     """Of accesses without a counterpart: those of turns that a loop made more often.
 
     Args:
-        symbols: of all accesses.
+        before: symbols of some accesses before all others.
+        symbols: of all others.
         left: the places of those without a counterpart, ascending.
         gone: the places of others, to look at the rest as if these had not been made.
     """
     if not left:
         return set()
-    kept: Sequence[int] = range(len(symbols))
+    kept: Sequence[int] = range(-len(before), len(symbols))
+    symbols = before + symbols
     if gone:
         kept = [k for k in kept if k not in gone]
-        symbols = [symbols[k] for k in kept]
+        symbols = array("Q", [symbols[len(before) + k] for k in kept])
     found: set[int] = set()
     loose = set(left)
     at = [n for n, k in enumerate(kept) if k in loose]
@@ -221,8 +237,8 @@ def find_repeats(symbols: Sequence[int], left: Sequence[int], gone: Collection[i
     for n in range(1, len(at) + 1):
         if n == len(at) or at[n] != at[n - 1] + 1:
             first, end = at[start], at[n - 1] + 1
-            before, after = repeated(symbols, first, end)
-            found.update(kept[k] for k in (*range(first, first + before), *range(end - after, end)))
+            going_on, beginning = repeated(symbols, first, end)
+            found.update(kept[k] for k in (*range(first, first + going_on), *range(end - beginning, end)))
             start = n
     return found
 

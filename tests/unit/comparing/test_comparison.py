@@ -89,6 +89,21 @@ def test_windows_do_not_change_what_is_equal(usual: int, monkeypatch: pytest.Mon
     holds()
 
 
+@pytest.mark.parametrize("polls", [40, 1000])
+def test_a_wait_longer_than_a_window_is_a_wait(polls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairing, "USUAL", 16)
+    monkeypatch.setattr(pairing, "WIDEST", 64)
+    monkeypatch.setattr(pairing, "MOST", 100)
+    monkeypatch.setattr("vmdev.replay.comparing.streams.BLOCK", 8)
+    rest = [w(1, n) for n in range(200)]
+    a, b = [w(1, 1), *[r(0, 0)] * polls, *rest], [w(1, 1), *[r(0, 0)] * 3, *rest]
+    for first, second in ((a, b), (b, a)):
+        found = compared(first, second)
+        assert set(kinds(found.repeats)) == {("STATUS", "r")}
+        assert not found.missing
+        assert not found.moved
+
+
 # Loops
 
 
