@@ -450,9 +450,7 @@ class Replayer:
             return partial(_read_wrapped, access) if seen else access
         return partial(self._report_write, watched, target, access) if watched in self._reporting else access
 
-    def _listen(
-        self, watched: Watched, target: Target, number: int, access: Callable[..., Any]
-    ) -> Callable[..., Any]:
+    def _listen(self, watched: Watched, target: Target, number: int, access: Callable[..., Any]) -> Callable[..., Any]:
         """What to call for accesses of which somebody wants to hear."""
         is_write = self._trace.packed_sites[number][1] & WRITE
         if self._hear is not None and not is_write:

@@ -21,12 +21,11 @@ PAGES = {
     "scaffold": ("linux-pc", 6),
     "exporting": ("seabios-pc", 4),
     "qtest": ("seabios-pc", 2),
+    "compare": ("seabios-pc", 4),
 }
 """Pages of docs/ that are done so, the recordings that each is about, and its number of commands."""
 
 NEED_QEMU = {"qtest"}
-PAGES = {"tutorial": ("seabios-pc", 8), "minimize": ("linux-pc", 6), "compare": ("seabios-pc", 4)}
-"""Pages of docs/ that are done so, the recording that each is about, and its number of commands."""
 
 BLOCK = re.compile(r"^(?:`(?P<name>[\w./-]+)`:\n\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.M)

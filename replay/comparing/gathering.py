@@ -71,7 +71,7 @@ def gather(
                 progress(len(rows))
     else:
         with suppress(NothingComparedError):  # without reads there is nothing to say of the models
-            diverging = _diverging(replayer.run(progress, gatherer, gatherer.listen))
+            diverging = _diverging(replayer.run(progress, gatherer, gatherer.follow))
     streams.keep(1)
     left_out = {losses.ELEMENTS: gatherer.elements, losses.PORTS: gatherer.ports}
     subject = Subject(

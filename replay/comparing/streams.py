@@ -152,7 +152,7 @@ class Gatherer:
         self.ports = 0
         """Accesses to ports that were left out."""
 
-    def listen(
+    def follow(
         self, name: str, model: Device | None, offset: int, size: int, direction: Direction
     ) -> Callable[[int], None]:
         """What to call, with its seq, after each access of that kind."""

@@ -59,6 +59,7 @@ ALLOWED = {
     "scaffolding": {
         "scaffolding", "bus", "clock", "device", "errors", "guest", "machines", "printable", "registers", "replayer",
         "routes", "selection", "trace",
+    },
     "comparing": {
         "comparing", "contracts", "device", "errors", "guest", "naming", "printable", "provenance", "registers",
         "replayer", "report.wording", "routes", "trace.reader", "trace.rows", "verdict",

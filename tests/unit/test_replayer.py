@@ -1537,10 +1537,10 @@ def test_an_error_at_an_interrupt_is_a_fault_of_the_named_device(script: Script)
     assert "ValueError: no" in root.detail
 
 
-# Listening
+# Following
 
 
-def test_a_listener_hears_of_each_access_after_it_was_made(script: Script) -> None:
+def test_who_follows_hears_of_each_access_after_it_was_made(script: Script) -> None:
     """Also where a model fails, and at registers that a contract watches."""
 
     def answer(offset: int, size: int) -> int:
@@ -1557,13 +1557,13 @@ def test_a_listener_hears_of_each_access_after_it_was_made(script: Script) -> No
     script.read(BASE, 7)
     heard: list[tuple[int, str, object, int, int, str, int]] = []
 
-    def listen(name: str, model: Device | None, offset: int, size: int, direction: str) -> Callable[[int], None]:
+    def follow(name: str, model: Device | None, offset: int, size: int, direction: str) -> Callable[[int], None]:
         return lambda seq: heard.append((seq, name, model, offset, size, direction, len(toy.writes)))
 
     script.writer.close()
     with TraceReader(script.path) as reader:
         contracts = {"a": [Contract("DATA", "monotone", "to watch it")]}
-        verdict = Replayer(reader, board_of(toy), contracts=contracts).run(listen=listen)
+        verdict = Replayer(reader, board_of(toy), contracts=contracts).run(follow=follow)
     assert heard == [
         (0, "a", toy, 0, 1, "r", 0), (1, "a", toy, 1, 1, "w", 1), (3, "a", toy, 4, 1, "r", 1),
         (4, "a", toy, 0, 1, "r", 1), (5, "a", toy, 0, 1, "r", 1),
@@ -1571,7 +1571,7 @@ def test_a_listener_hears_of_each_access_after_it_was_made(script: Script) -> No
     assert (verdict.totals.diverged, verdict.totals.unclaimed_reads) == (1, 1)
 
 
-def test_a_listener_that_fails_is_no_failure_of_a_model(script: Script) -> None:
+def test_who_follows_and_fails_is_no_model(script: Script) -> None:
     script.read(BASE, 0)
     script.writer.close()
 
@@ -1579,4 +1579,4 @@ def test_a_listener_that_fails_is_no_failure_of_a_model(script: Script) -> None:
         raise RuntimeError("a mistake of ours")
 
     with TraceReader(script.path) as reader, pytest.raises(RuntimeError, match="of ours"):
-        Replayer(reader, board_of(Toy())).run(listen=lambda *_: fail)
+        Replayer(reader, board_of(Toy())).run(follow=lambda *_: fail)
