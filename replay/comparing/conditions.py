@@ -20,7 +20,6 @@ _FACTS: Final = {
     "icount_shift": "icount shift",
     "rtc_base": "RTC base",
     "seed": "seed",
-    "images": "images",
     "filter": "recorded",
     "mmio": "MMIO",
     "end_reason": "ended by",
@@ -35,25 +34,38 @@ def facts(a: Meta, b: Meta) -> list[Fact]:
         for key, title in _FACTS.items()
         if key in a and key in b and a[key] != b[key]
     ]
+    images_a, images_b = _images(a), _images(b)
+    if images_a and images_b and images_a != images_b:
+        found.append(Fact("images", _others(images_a, images_b), _others(images_b, images_a)))
     words_a, words_b = _words(a), _words(b)
     if words_a and words_b and words_a != words_b:
-        found.append(Fact("command line", _others(words_a, words_b), _others(words_b, words_a)))
+        options_a, options_b = _options(words_a), _options(words_b)
+        found.append(Fact("command line", _others(options_a, options_b), _others(options_b, options_a)))
     return found
 
 
 def _words(meta: Meta) -> list[str]:
     """QEMU's command line; empty if the trace does not say it."""
+    return list(map(str, _list(meta, "command")))
+
+
+def _images(meta: Meta) -> list[str]:
+    """The guest's images, by name and hash, or size if they were too large to hash."""
+    images = [image for image in _list(meta, "images") if isinstance(image, dict)]
+    return [f"{image.get('name')} ({str(image.get('sha256') or image.get('size'))[:12]})" for image in images]
+
+
+def _list(meta: Meta, key: str) -> list[object]:
     try:
-        command = json.loads(str(meta.get("command", "")))
+        found = json.loads(str(meta.get(key, "")))
     except (ValueError, RecursionError):
         return []
-    return list(map(str, command)) if isinstance(command, list) else []
+    return found if isinstance(found, list) else []
 
 
-def _others(words: Sequence[str], those: Sequence[str]) -> str:
-    """The options that are not among those of another command line."""
-    known = set(_options(those))
-    return " ".join(option for option in _options(words) if option not in known) or "nothing else"
+def _others(mine: Sequence[str], its: Sequence[str]) -> str:
+    """What is not among the other's."""
+    return " ".join(each for each in mine if each not in its) or "nothing else"
 
 
 def _options(words: Sequence[str]) -> list[str]:

@@ -38,6 +38,15 @@ def test_of_command_lines_the_options_are_told_that_differ(
     assert facts(a, b) == [Fact("command line", *each) for each in expected]
 
 
+def test_of_images_those_are_told_that_differ() -> None:
+    kernel: dict[str, object] = {"name": "bzImage", "size": 5, "sha256": "ab" * 32}
+    disks: list[dict[str, object]] = [{"name": "disk.img", "size": size} for size in (1 << 40, 1 << 41)]
+    a, b = ({"images": json.dumps([kernel, disk])} for disk in disks)
+    assert facts(a, b) == [Fact("images", "disk.img (109951162777)", "disk.img (219902325555)")]
+    assert facts(a, a) == []
+    assert facts({"images": "[1]"}, a) == []
+
+
 def test_texts_of_contracts_are_quoted() -> None:
     import tomllib
 

@@ -12,6 +12,8 @@ from vmdev.replay.comparing import Places, Streams, gather, losses
 from vmdev.replay.comparing.places import NOBODY, Place
 from vmdev.replay.device import Device
 from vmdev.replay.devices.mc146818 import Mc146818
+from vmdev.replay.devices.pci_config import PciConfig
+from vmdev.replay.devices.pci_host import PciHost
 from vmdev.replay.guest import Region
 from vmdev.replay.machines import Board
 from vmdev.replay.registers import Register, RegisterMap
@@ -100,6 +102,21 @@ def test_registers_behind_an_index_are_named(script: Script) -> None:
     ]  # fmt: skip
     assert found[-1] == ("w", "Index+Register A", 0x0A0A, 6)
     assert [seq for *_, seq in found] == list(range(7))
+
+
+def test_registers_of_pci_functions_are_named(script: Script) -> None:
+    host = PciHost(functions={0: PciConfig(0x8086, 0x1237, 0x0600), 8: PciConfig(0x8086, 0x7000, 0x0601)})
+    made = Board("toy")
+    made.add("pci", host, pio=[(0xCF8, 8)])
+    for address in (0x80000000, 0x80000800, 0x80000802):
+        script.add("w", 0xCF8, address, 4)
+        script.add("r", 0xCFC + (address & 3), 0, 2)
+    found = gathered(script, made)["pci"]
+    assert [name for direction, name, _, _ in found if direction == "r"] == [
+        "00:00.0 VID",
+        "00:01.0 VID",
+        "00:01.0 DID",
+    ]
 
 
 def test_what_no_model_answers_is_placed_by_the_map(script: Script) -> None:
