@@ -52,7 +52,8 @@ def _words(meta: Meta) -> list[str]:
 def _images(meta: Meta) -> list[str]:
     """The guest's images, by name and hash, or size if they were too large to hash."""
     images = [image for image in _list(meta, "images") if isinstance(image, dict)]
-    return [f"{image.get('name')} ({str(image.get('sha256') or image.get('size'))[:12]})" for image in images]
+    hashes = [str(image["sha256"])[:12] if "sha256" in image else f"{image.get('size')} bytes" for image in images]
+    return [f"{image.get('name')} ({known})" for image, known in zip(images, hashes, strict=True)]
 
 
 def _list(meta: Meta, key: str) -> list[object]:

@@ -42,7 +42,7 @@ def test_of_images_those_are_told_that_differ() -> None:
     kernel: dict[str, object] = {"name": "bzImage", "size": 5, "sha256": "ab" * 32}
     disks: list[dict[str, object]] = [{"name": "disk.img", "size": size} for size in (1 << 40, 1 << 41)]
     a, b = ({"images": json.dumps([kernel, disk])} for disk in disks)
-    assert facts(a, b) == [Fact("images", "disk.img (109951162777)", "disk.img (219902325555)")]
+    assert facts(a, b) == [Fact("images", "disk.img (1099511627776 bytes)", "disk.img (2199023255552 bytes)")]
     assert facts(a, a) == []
     assert facts({"images": "[1]"}, a) == []
 
