@@ -248,12 +248,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILE: Final = click.Path(path_type=Path)
 
-_WHERE: Final = (
+_BOARD: Final = (
     click.option("--machine", metavar="NAME", help="The machine to replay into; by default the one that was recorded."),
     click.option(
         "--board", type=_FILE, metavar="FILE.py",
         help="Replay into the board that the function board(guest) of a Python file returns.",
     ),
+)  # fmt: skip
+
+_WHERE: Final = (
+    *_BOARD,
     click.option(
         "--device", "devices", type=DeviceType(), metavar="NAME", multiple=True,
         help="Judge only this device; repeatable. NAME=package.module:Class@pio:0x3f8 puts a model of yours in place "
@@ -300,6 +304,11 @@ def judging_options(command: Command) -> Command:
 def whole_options(command: Command) -> Command:
     """As `judging_options`, without those that choose a part of the trace."""
     return _with((*_WHERE, *_RULES), command)
+
+
+def board_options(command: Command) -> Command:
+    """As `judging_options`, only those that say what to replay into, without --device."""
+    return _with(_BOARD, command)
 
 
 def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:

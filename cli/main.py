@@ -24,6 +24,7 @@ COMMANDS: Final = (
     "import",
     "export",
     "replay",
+    "compare",
     "bless",
     "minimize",
     "reproduce",

@@ -16,6 +16,8 @@ class Provenance:
     """What the log never had."""
     notes: tuple[str, ...]
     """What the trace does not hold as the log told it, with counts."""
+    form: str = ""
+    """What ``vmdev import --format`` calls the log; empty if the trace does not say it."""
 
     @property
     def sentence(self) -> str:
@@ -40,7 +42,10 @@ def provenance(meta: Mapping[str, str | int]) -> Provenance | None:
     if isinstance(malformed, int) and malformed:
         notes.append(f"malformed lines, left out: {malformed:,}{_places(facts.get('first_malformed'))}")
     return Provenance(
-        str(facts.get("title", "log")), tuple(map(str, losses)) if isinstance(losses, list) else (), tuple(notes)
+        str(facts.get("title", "log")),
+        tuple(map(str, losses)) if isinstance(losses, list) else (),
+        tuple(notes),
+        str(facts.get("format", "")),
     )
 
 

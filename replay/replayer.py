@@ -26,8 +26,8 @@ from .judging.judge import Exit, Judge
 from .judging.ledger import Known, Ledger
 from .judging.watched import Watched
 from .provenance import provenance
-from .registers import Register, RegisterMap
-from .routes import Reader, Routes, StandIns, Target, Writer
+from .registers import Direction, Register, RegisterMap
+from .routes import WRITE, Reader, Routes, StandIns, Target, Writer
 from .selection import Selection
 from .verdict import ContractUse, KnownUse, Tally, TraceSummary, Verdict
 from .watchdog import PATIENCE_S, Watchdog
@@ -87,6 +87,11 @@ class Trace(Protocol):
 
 Hear = Callable[[int, str, "Device | None", int, int, object], None]
 """Hears of a read: the exit's number, the device's name, the model, the offset in it, the size, and the answer."""
+
+
+Follow = Callable[[str, "Device | None", int, int, Direction], Callable[[int], None]]
+"""Asked for each place that accesses go to, with the name of who answers there, the model, and the offset, the size and
+the direction of accesses: gives what to call after each of them, with its number."""
 
 
 class _Stop(BaseException):
@@ -161,8 +166,10 @@ class Replayer:
         self._ledger = Ledger(known, maps)
         self._judge = Judge(self, self._ledger, selection.until_divergence)
         self._routes = Routes(board.io, trace.packed_sites, trace.region_names, self._watch, self._guard, stand_ins)
+        self._hear = hear
+        self._follow: Follow | None = None
         if hear is not None:
-            self._routes.listen = partial(self._listen, hear)
+            self._routes.listen = self._listen
         if selection.addresses:
             self._routes.is_selected = list(map(selection.holds, trace.packed_sites))
         self._routes.lists_unclaimed = not self._selected
@@ -191,6 +198,7 @@ class Replayer:
         self,
         progress: Callable[[int], None] | None = None,
         observe: Callable[[int, Sequence[Access]], None] | None = None,
+        follow: Follow | None = None,
     ) -> Verdict:
         """Replay everything.
 
@@ -198,11 +206,15 @@ class Replayer:
             progress: called now and then with the number of exits since the last call.
             observe: called with exits that have been replayed, and the seq of the first; `claim` tells then who
                 answered.
+            follow: gives what to call after each access that somebody answers, while the model is as it left it.
 
         Raises:
             NothingComparedError: no answer was compared, and no model failed.
             TraceError: the trace is damaged.
         """
+        self._follow = follow
+        if follow is not None:
+            self._routes.listen = self._listen
         agenda = self._agenda()
         unreported = 0
         with _rare_collections(), Watchdog(self._position, self._patience_s, self._despair):
@@ -438,9 +450,19 @@ class Replayer:
             return partial(_read_wrapped, access) if seen else access
         return partial(self._report_write, watched, target, access) if watched in self._reporting else access
 
-    def _listen(self, hear: Hear, watched: Watched, target: Target, number: int, read: Reader) -> Reader:
-        """What to call for reads of which somebody wants to hear."""
+    def _listen(self, watched: Watched, target: Target, number: int, access: Callable[..., Any]) -> Callable[..., Any]:
+        """What to call for accesses of which somebody wants to hear."""
+        is_write = self._trace.packed_sites[number][1] & WRITE
+        if self._hear is not None and not is_write:
+            access = self._overheard(self._hear, watched, target, number, access)
+        if self._follow is not None:
+            self._own_code = True
+            after = self._follow(watched.name, watched.model, target.offset, target.size, "w" if is_write else "r")
+            self._own_code = False
+            access = partial(self._followed, access, after)
+        return access
 
+    def _overheard(self, hear: Hear, watched: Watched, target: Target, number: int, read: Reader) -> Reader:
         def overheard() -> Any:
             answer = read()
             if watched.judged and self._routes.judged(number):
@@ -448,6 +470,15 @@ class Replayer:
             return answer
 
         return overheard
+
+    def _followed(self, access: Callable[..., Any], after: Callable[[int], None], *value: int) -> Any:
+        """Make an access, and say so, also if the model fails."""
+        try:
+            return access(*value)
+        finally:
+            self._own_code = True
+            after(self.seq())
+            self._own_code = False
 
     def _report_write(self, watched: Watched, target: Target, write: Writer, value: int) -> None:
         write(value)

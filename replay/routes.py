@@ -42,8 +42,8 @@ Ask = Callable[["Watched", "Target", Callable[..., Any], bool], Callable[..., An
 """Gives what to call for an access instead of what makes it; with whether it is a read."""
 
 
-Listen = Callable[["Watched", "Target", int, Reader], Reader]
-"""Gives what to call for the reads of a site, given by number, instead of what makes them."""
+Listen = Callable[["Watched", "Target", int, Callable[..., Any]], Callable[..., Any]]
+"""Gives what to call for the accesses of a site, given by number, instead of what makes them."""
 
 
 class StandIns(Protocol):
@@ -117,7 +117,7 @@ class Routes:
         self._ask = ask
         self._guarded: set[Watched] = set()
         self.listen: Listen | None = None
-        """Asked for what to call for all reads that a device answers."""
+        """Asked for what to call for all accesses that a device answers."""
         count = len(sites)
         self.readers: list[Reader | None] = [None] * count
         """What makes a site's reads. None if it does not read, if nobody is there, or if that is not known."""
@@ -174,10 +174,8 @@ class Routes:
         claim.sites.append(number)
         self._claims[number] = claim
         if claim.is_plain:
-            if kind & WRITE:
-                self.writers[number] = claim.device.writer(address + claim.shift, size)
-            else:
-                self._read(number, claim, claim.device.reader(address + claim.shift, size))
+            device = claim.device
+            self._set(number, claim, (device.writer if kind & WRITE else device.reader)(address + claim.shift, size))
             return
         device, watched = claim.device, claim.watched
         access: Any
@@ -191,17 +189,17 @@ class Routes:
             access = route.write if kind & WRITE else route.read
         if watched.observes or watched in self._guarded:
             access = self._ask(watched, Target(address + claim.shift, size), access, not kind & WRITE)
+        self._set(number, claim, access)
+
+    def _set(self, number: int, claim: Claim, access: Callable[..., Any]) -> None:
+        """Make the accesses of a site so."""
+        address, kind, _, _ = self._sites[number]
+        if self.listen is not None:
+            access = self.listen(claim.watched, Target(address + claim.shift, kind & SIZE), number, access)
         if kind & WRITE:
             self.writers[number] = access
         else:
-            self._read(number, claim, access)
-
-    def _read(self, number: int, claim: Claim, read: Reader) -> None:
-        """Make the reads of a site so."""
-        if self.listen is not None:
-            address, kind, _, _ = self._sites[number]
-            read = self.listen(claim.watched, Target(address + claim.shift, kind & SIZE), number, read)
-        self.readers[number] = read
+            self.readers[number] = access
 
     def guard(self, watched: Watched) -> None:
         """Look all sites of a device up again, from now on asking what to call."""

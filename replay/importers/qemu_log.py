@@ -116,8 +116,9 @@ class QemuLog(Importer):
             *([] if self._timed else ["no times"]),
             *([] if self._named else ["no names of regions (an old QEMU)"]),
             space,
-            "accesses as devices saw them: split or widened to what each implements",
+            "accesses as devices saw them: split or widened to what each implements, in its order of bytes",
             "a device's own accesses in a CPU's thread (message-signalled interrupts) are among the CPU's",
+            "no stores that an ioeventfd takes (virtio's notifications), no accesses to memory where no device is",
             "no resets",
         ]
 

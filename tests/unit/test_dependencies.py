@@ -60,6 +60,10 @@ ALLOWED = {
         "scaffolding", "bus", "clock", "device", "errors", "guest", "machines", "printable", "registers", "replayer",
         "routes", "selection", "trace",
     },
+    "comparing": {
+        "comparing", "contracts", "device", "errors", "guest", "naming", "printable", "provenance", "registers",
+        "replayer", "report.wording", "routes", "trace.reader", "trace.rows", "verdict",
+    },
     "activity": {"device", "naming", "routes", "trace.rows"},
     "report": {"report", "verdict", "activity", "registers", "disassembly", "printable", "errors"},
     "trace": {"trace", "guest", "errors", "version"},

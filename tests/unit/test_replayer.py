@@ -1535,3 +1535,48 @@ def test_an_error_at_an_interrupt_is_a_fault_of_the_named_device(script: Script)
     (root,) = verdict.roots
     assert (root.device, root.cause, root.instruction) == ("a", "fault", None)
     assert "ValueError: no" in root.detail
+
+
+# Following
+
+
+def test_who_follows_hears_of_each_access_after_it_was_made(script: Script) -> None:
+    """Also where a model fails, and at registers that a contract watches."""
+
+    def answer(offset: int, size: int) -> int:
+        if offset == 4:
+            raise ValueError("no")
+        return 7
+
+    toy = Toy(answer)
+    script.read(BASE, 7)
+    script.write(BASE + 1, 1)
+    script.read(0x999, 1)
+    script.read(BASE + 4, 7)
+    script.read(BASE, 8)
+    script.read(BASE, 7)
+    heard: list[tuple[int, str, object, int, int, str, int]] = []
+
+    def follow(name: str, model: Device | None, offset: int, size: int, direction: str) -> Callable[[int], None]:
+        return lambda seq: heard.append((seq, name, model, offset, size, direction, len(toy.writes)))
+
+    script.writer.close()
+    with TraceReader(script.path) as reader:
+        contracts = {"a": [Contract("DATA", "monotone", "to watch it")]}
+        verdict = Replayer(reader, board_of(toy), contracts=contracts).run(follow=follow)
+    assert heard == [
+        (0, "a", toy, 0, 1, "r", 0), (1, "a", toy, 1, 1, "w", 1), (3, "a", toy, 4, 1, "r", 1),
+        (4, "a", toy, 0, 1, "r", 1), (5, "a", toy, 0, 1, "r", 1),
+    ]  # fmt: skip
+    assert (verdict.totals.diverged, verdict.totals.unclaimed_reads) == (1, 1)
+
+
+def test_who_follows_and_fails_is_no_model(script: Script) -> None:
+    script.read(BASE, 0)
+    script.writer.close()
+
+    def fail(seq: int) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    with TraceReader(script.path) as reader, pytest.raises(RuntimeError, match="of ours"):
+        Replayer(reader, board_of(Toy())).run(follow=lambda *_: fail)
