@@ -21,7 +21,7 @@ BAR_PRIORITY: Final = 1
 FIXED_PRIORITY: Final = {"pio": 0, "mmio": 2}
 """A BAR hides an ISA port, but not what QEMU puts over the whole PCI memory space: I/O APIC, HPET, ECAM."""
 
-PINNED_PRIORITY: Final = 3
+PINNED_PRIORITY: Final = 9
 """Of what a user has put at an address, whatever the machine maps there later."""
 
 

@@ -18,7 +18,7 @@ from .layout import Area, Event
 MOST_EVENTS: Final = 10_000
 """Of a register, those that are looked at."""
 
-MOST_WORK: Final = 5_000_000
+MOST_WORK: Final = 3_000_000
 """Accesses, counted at each look at them, after which the search ends."""
 
 MOST_SELECTORS: Final = 12
@@ -70,6 +70,7 @@ def find_selectors(areas: Sequence[Area]) -> dict[int, Selector]:
     """The selectors of the registers that have one, by offset."""
     writers = [area for area in areas if len({event.value for event in area.events if event.is_write}) > 1]
     writers = sorted(writers, key=lambda area: -len(area.events))[:MOST_SELECTORS]
+    timelines = {writer.offset: _Timeline(writer) for writer in writers}
     behind = _behind(areas)
     by_offset = {area.offset: area for area in areas}
     found: dict[int, Selector] = {}
@@ -84,7 +85,7 @@ def find_selectors(areas: Sequence[Area]) -> dict[int, Selector]:
         for writer in writers:
             if writer is area or work > MOST_WORK:
                 continue
-            values = _values_at(writer, events)
+            values = timelines[writer.offset].at(events)
             follows = behind[writer.offset, area.offset] >= FOLLOWS * len(area.events)
             for selector in _candidates(writer, follows and len(events) <= PER_INDEX * len(writer.events)):
                 work += len(events)
@@ -123,7 +124,7 @@ def _gain(area: Area, events: Sequence[Event], selector: Selector, keys: Sequenc
 def cells_of(area: Area, selecting: Area, selector: Selector) -> dict[int, list[Event]]:
     """The events of each cell, by the selector's value."""
     cells: dict[int, list[Event]] = {}
-    for event, value in zip(area.events, _values_at(selecting, area.events), strict=True):
+    for event, value in zip(area.events, _Timeline(selecting).at(area.events), strict=True):
         cells.setdefault(value & selector.mask, []).append(event)
     return cells
 
@@ -158,16 +159,19 @@ def _behind(areas: Sequence[Area]) -> Counter[tuple[int, int]]:
     return found
 
 
-def _values_at(writer: Area, events: Iterable[Event]) -> list[int]:
-    """What was last written to a register at each of some events; 0 before it was."""
-    writes = [event for event in writer.events if event.is_write]
-    seqs = [event.seq for event in writes]
-    values = []
-    value = 0
-    for event in writes:
-        value = value & ~event.mask | event.value
-        values.append(value)
-    return [values[at - 1] if (at := bisect_left(seqs, event.seq)) else 0 for event in events]
+class _Timeline:
+    """What was last written to a register at any time."""
+
+    def __init__(self, writer: Area) -> None:
+        writes = [event for event in writer.events if event.is_write]
+        self._seqs = [event.seq for event in writes]
+        self._values = [0]
+        for event in writes:
+            self._values.append(self._values[-1] & ~event.mask | event.value)
+
+    def at(self, events: Iterable[Event]) -> list[int]:
+        """The value at each of some events; 0 before the first write."""
+        return [self._values[bisect_left(self._seqs, event.seq)] for event in events]
 
 
 def _changes(keys: Sequence[int]) -> int:
@@ -176,12 +180,19 @@ def _changes(keys: Sequence[int]) -> int:
 
 def _score(events: Sequence[Event], keys: Sequence[int], price: int = 1) -> int:
     """Reads that are as most of their cell's, or as written last, less `price` for each cell."""
-    constant: dict[int, Counter[tuple[int, int]]] = {}
-    kept: Counter[int] = Counter()
+    constant: dict[int, dict[tuple[int, int], int]] = {}
+    kept: dict[int, int] = {}
     for event, key, (value, known) in _remembered(events, keys):
-        if not event.is_write:
-            constant.setdefault(key, Counter())[event.value, event.mask] += 1
-            kept[key] += not (event.value ^ value) & known & event.mask
+        if event.is_write:
+            continue
+        shown = event.value, event.mask
+        counts = constant.get(key)
+        if counts is None:
+            counts = constant[key] = {}
+            kept[key] = 0
+        counts[shown] = counts.get(shown, 0) + 1
+        if not (event.value ^ value) & known & event.mask:
+            kept[key] += 1
     return sum(max(*counts.values(), kept[key]) - price for key, counts in constant.items())
 
 
@@ -210,7 +221,7 @@ def _slimmed(by_offset: Mapping[int, Area], offset: int, selector: Selector) -> 
     if not selector.is_index:
         return selector
     events = by_offset[offset].events[:MOST_EVENTS]
-    values = _values_at(by_offset[selector.offset], events)
+    values = _Timeline(by_offset[selector.offset]).at(events)
     usual: dict[int, Counter[int]] = {}
     for event, value in zip(events, values, strict=True):
         usual.setdefault(value, Counter())[event.value] += 1

@@ -364,3 +364,26 @@ def test_any_name_gives_a_module_that_can_be_imported(name: str) -> None:
     assert model.writer.class_name.isidentifier()
     assert model.text.isascii()
     assert model.text.replace("\n", "").isprintable()
+
+
+ANYTHING = st.lists(
+    st.tuples(
+        st.sampled_from(["r", "w", "r2", "w2", "r4", "w4", "r8", "w8"]), st.integers(0, 10), st.integers(0, 3)
+    ).map(lambda step: (step[0], step[1], step[2] * 0x0101_0101_0101_0101 & (1 << 8 * int(step[0][1:] or 1)) - 1)),
+    min_size=1,
+    max_size=60,
+)  # fmt: skip
+
+
+@given(accesses=ANYTHING, names=st.booleans())
+def test_whatever_a_guest_does_the_model_answers_as_was_inferred(
+    accesses: list[tuple[str, int, int]], names: bool
+) -> None:
+    known = [
+        Described("A", "", 0, 4, "rw", (), Behaviour(1, kept=0xFFFF)),
+        Described("B", "", 4, 2, "r", (), Behaviour(0, reads_clear=3)),
+        Described("C", "", 4, 2, "w", (), Behaviour(0, kept=3)),
+    ]
+    model = Built(observation(accesses), known if names else ())
+    assert model.matches() == model.found.matched <= model.found.reads
+    assert all(len(line) <= 120 for line in model.text.splitlines())
