@@ -11,6 +11,7 @@ from ..contracts import Contract
 from ..device import Device, Window
 from ..errors import DeviceConfigError
 from ..irq import Line
+from ..registers import RegisterMap
 from .replacement import Placement, Replacement, Replacements
 
 __all__ = ["Board", "Placement"]
@@ -85,7 +86,7 @@ class Board:
         If there is a replacement of that name, it is put there instead, and returned.
 
         Raises:
-            DeviceConfigError: the board has another device of that name.
+            DeviceConfigError: the board has another device of that name, or the device declares no registers.
             BusError: a place is impossible or taken.
         """
         if name in self.devices:
@@ -98,6 +99,8 @@ class Board:
             if replacement.is_placed:
                 pio, mmio = replacement.pio, replacement.mmio
                 self.pinned.append(device)
+        if not isinstance(getattr(device, "registers", None), RegisterMap):
+            raise DeviceConfigError(f"{name} declares no registers: its `registers` has to be a RegisterMap")
         for base, size, at in (Placement(*place) for place in pio):
             self.io.register_pio(PioRange(PioAddress(base), size), Window(device, at) if at else device)
         for base, size, at in (Placement(*place) for place in mmio):

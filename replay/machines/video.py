@@ -59,6 +59,8 @@ def _driver(wiring: Wiring, what: PciFunction) -> str:
 
 def _add_pci_display(wiring: Wiring, function: Function, driver: str, monitor: edid.Monitor) -> None:
     inside = _regions_inside(wiring, function.what)
+    if BAR_MEMORY not in function.config.bars:
+        return  # nothing tells how much it has, nor where
     memory = function.config.bars[BAR_MEMORY].size
     mapped = [region.offset + region.size for region in inside if region.name == "edid"]
     blocks = edid.generate(monitor, max(mapped, default=LARGEST_EDID))

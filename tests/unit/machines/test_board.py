@@ -59,6 +59,13 @@ def test_two_devices_cannot_have_one_name(board: Board) -> None:
         board.add("echo", Echo())
 
 
+def test_a_device_declares_its_registers() -> None:
+    echo = Echo()
+    echo.registers = None  # type: ignore[assignment]
+    with pytest.raises(DeviceConfigError, match="echo declares no registers"):
+        Board("test").add("echo", echo, pio=[(0x10, 1)])
+
+
 def test_two_devices_cannot_have_one_place(board: Board) -> None:
     board.add("one", Echo(), pio=[(0x20, 2)])
     with pytest.raises(DeviceOverlapError):

@@ -143,6 +143,13 @@ def test_a_display_whose_registers_are_nowhere() -> None:
     assert "vga" in board(functions=(function,)).devices
 
 
+def test_of_a_display_whose_bars_are_unknown_the_ports_are_there() -> None:
+    functions = (PciFunction(0, 2, 0, 0x1234, 0x1111, 0x0300), PciFunction(0, 3, 0, 0x1234, 0x1111, 0x0380))
+    devices = board(functions=functions, regions=()).devices
+    assert "vga" in devices
+    assert "vga@00:03.0" not in devices
+
+
 def test_the_vga_of_another_kind_of_display_is_where_the_map_shows_it() -> None:
     """As virtio-vga, whose registers in memory are in a BAR of its own."""
     bars = (
