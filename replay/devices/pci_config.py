@@ -134,8 +134,6 @@ class PciConfig(Device):
         self.intx = Line() if intx is None else intx
         self.size = size
         self.bars: dict[int, Bar] = {}
-        self.own_registers: list[Register] = []
-        """Registers behind the header, for names."""
         self._bytes = bytearray(size)
         self._writable = bytearray(size)
         self._clears = bytearray(size)
@@ -207,8 +205,7 @@ class PciConfig(Device):
 
     def name(self, *registers: Register) -> None:
         """Name registers behind the header."""
-        self.own_registers += registers
-        self.registers = RegisterMap(*type(self).registers, *self.own_registers)
+        self.registers = self.registers.plus(*registers)
 
     def learn(self, offset: int, size: int, bits: int = -1) -> None:
         """Let the first read teach these bits of the `size` bytes at `offset`, and the first one after a change."""
