@@ -13,10 +13,11 @@ def ddmin(
     """A part of `items`, in their order, for which `holds` is true, and of which no single item can be left out.
 
     Chunks are left out, first halves, then smaller ones, and at last single items until none can be spared. `holds`
-    is not asked about `items` itself, which must hold. Before each round `worth` is asked, with the number of items that
-    are left and the size of the chunks to come, whether to go on. Of the two steps of Zeller and Hildebrandt, "Simplifying and
-    Isolating Failure-Inducing Input" (2002), this is the one that tests complements: the other seldom succeeds where
-    most items are harmless.
+    is not asked about `items` itself, which must hold. Before each round `worth` is asked whether to go on, with the
+    number of items that are left and the size of the chunks to come.
+
+    Of the two steps of Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002), this is the
+    one that tests complements: the other seldom succeeds where most items are harmless.
     """
     kept = list(items)
     if kept and holds([]):

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 FEW_OF_ANOTHER: Final = 8
 """Accesses that stay for the sake of a device that acts on the wrong one, at most; if it takes more, none does."""
 
+FIRST_TRY: Final = 32
+"""Accesses besides those that stay."""
+
 A_LOT: Final = 2000
 """Exits; of so many, the search among single ones takes long."""
 
@@ -62,7 +65,7 @@ STAGES: Final = (
     Stage(0.5, 30, others=True, own=True, lines=True, several=SEVERAL),
     Stage(0.7, 60, others=False, own=True, lines=True, several=SEVERAL),
     Stage(0.9, 100, others=False, own=False, lines=True, several=SEVERAL),
-    Stage(1.0, 0, others=False, own=False, lines=False, several=1),
+    Stage(1.0, 0, others=False, own=False, lines=False, several=0),
 )
 
 
@@ -307,6 +310,7 @@ class Minimizer:
         self._simplify_guest(kept, owners)
         needs, pinned = self._needs(kept, owners)
         pinned = set(closure([*pinned, self._last], needs))
+        kept = self._only_late(kept, pinned, needs)
         kept = self._without_reads(kept, pinned, owners)
         free = [item for item in kept if item not in pinned]
 
@@ -338,6 +342,18 @@ class Minimizer:
                 if self._holds(candidate := [item for item in kept if item not in gone]):
                     kept = candidate
         return kept
+
+    def _only_late(
+        self, items: list[int], pinned: Collection[int], needs: Sequence[Mapping[int, Sequence[int]]]
+    ) -> list[int]:
+        """Leave out all but the last ones, besides those that stay: short replays are tried first."""
+        free = [item for item in items if item not in pinned]
+        count = FIRST_TRY
+        while count < len(free) // 2:
+            if self._holds(candidate := closure([*pinned, *free[-count:]], needs)):
+                return candidate
+            count *= 4
+        return items
 
     def _without_reads(
         self, items: list[int], pinned: Collection[int], owners: Mapping[int, tuple[str, int]]
@@ -509,18 +525,13 @@ class Minimizer:
         found += [names[each] for each in reached(board.devices[root.device], names) if names[each] != root.device]
         return found
 
-
     def _acting_on(self, board: Board, root: Divergence) -> list[str]:
         """Devices that act on that of a divergence: it need not know them. A command to one may switch the other."""
         device = board.devices.get(root.device)
         if device is None:
             return []
         wanted = {id(device): root.device}
-        return [
-            name
-            for name, other in board.devices.items()
-            if name not in self._watched and reached(other, wanted)
-        ]
+        return [name for name, other in board.devices.items() if name not in self._watched and reached(other, wanted)]
 
     def _lines_to(self, board: Board, root: Divergence) -> list[tuple[str, int]]:
         """The lines to a controller that shows interrupts wrongly: one that misses them does not tell that they came.

@@ -12,12 +12,12 @@ register does not tell that the device needed it. So of what could matter to the
   since the last write to its part, or if these are many, the last ones and as evenly many: such reads come in turn;
 - the last accesses to the wrong one's part, whatever they are.
 
-Memory, that is what has no registers of its own or one for all of it, is left out of this, but for the wrong one's place.
+Memory, that is what has no registers of its own or one for all of it, does not count, but for the wrong one's place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ..device import Device
@@ -115,7 +115,7 @@ class Census:
 
         Args:
             root: the access that diverges.
-            several: how many writes to keep where the last one may not do.
+            several: how many writes to keep where the last one may not do; 0: of other registers, none at all.
         """
         if root is None:
             return self._written(range(len(self.uses)), None, several)
@@ -150,6 +150,7 @@ class Census:
         pinned: set[int] = set()
         seen: dict[tuple[object, ...], int] = {}
         readable = {(register.offset, register.bank) for register in self._device.registers if register.access != "w"}
+        own = {(name, bank) for name, bank, _ in root.registers} if root else set()
         # Where a model's bank never changes, which writes should have changed it is not known.
         at_any = root is not None and root.offset in self._banked and root.offset not in self._selectors
         for at in reversed(near):
@@ -158,11 +159,13 @@ class Census:
                 continue
             key = (use.offset, use.size, use.registers)
             at_root = root is not None and (use.offset, use.size) == (root.offset, root.size)
+            if not several and own.isdisjoint((name, bank) for name, bank, _ in use.registers):
+                continue
             is_command = use.registers and not any(
                 (use.offset, bank or None) in readable for _, bank, _ in use.registers
             )
             count = seen.get(key, 0)
-            if count >= (several if at_any or is_command or at_root else 1):
+            if count >= (max(several, 1) if at_any or is_command or at_root else 1):
                 continue
             if is_command and not (at_any or at_root) and (*key, use.value) in seen:
                 continue
@@ -180,7 +183,7 @@ class Census:
             yield use.item
 
 
-def closure(items: Iterable[int], needs: Sequence[dict[int, list[int]]]) -> list[int]:
+def closure(items: Iterable[int], needs: Sequence[Mapping[int, Sequence[int]]]) -> list[int]:
     """`items` with all that they need."""
     kept = set(items)
     left = list(kept)

@@ -303,7 +303,10 @@ def _(write: Function, self: Any, device: Any, value: int) -> None:
     pass
 
 
-@fault("linux-microvm", "virtio-mmio@feb02e00", "capacity in bytes", "capacity", virtio_device.VirtioDevice, "read_config")
+@fault(
+    "linux-microvm", "virtio-mmio@feb02e00", "capacity in bytes", "capacity",
+    virtio_device.VirtioDevice, "read_config",
+)  # fmt: skip
 def _(read_config: Function, self: Any, offset: int, size: int) -> Any:
     value = read_config(self, offset, size)
     return value << 9 & 0xFFFF_FFFF if offset == 0 else value

@@ -123,7 +123,6 @@ def test_faults_in_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     [
         ("seabios-q35-devices", "pic", "PIC2_IMR", "PIC2_IMR"),
         ("linux-pc", "com1", "IER", "IER"),
-        ("seabios-pc-devices", "ide0", "Device", "Status"),
         ("seabios-pc", "vga", "Misc output", "IS1 at 3Dxh"),
     ],
 )
