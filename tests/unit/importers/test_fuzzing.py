@@ -1,6 +1,6 @@
 """Logs from strangers: whatever they hold, an import ends with a sound trace or with one error of ours.
 
-``VMDEV_FUZZ=100000 pytest tests/unit/importers/test_fuzzing.py`` tries that many logs of each format.
+``script/fuzz`` tries 100,000 logs of each format.
 """
 
 from __future__ import annotations
