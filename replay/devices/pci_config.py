@@ -134,6 +134,8 @@ class PciConfig(Device):
         self.intx = Line() if intx is None else intx
         self.size = size
         self.bars: dict[int, Bar] = {}
+        self.own_registers: list[Register] = []
+        """Registers behind the header, for names."""
         self._bytes = bytearray(size)
         self._writable = bytearray(size)
         self._clears = bytearray(size)
@@ -205,6 +207,7 @@ class PciConfig(Device):
 
     def name(self, *registers: Register) -> None:
         """Name registers behind the header."""
+        self.own_registers += registers
         self.registers = self.registers.plus(*registers)
 
     def learn(self, offset: int, size: int, bits: int = -1) -> None:

@@ -1,10 +1,11 @@
 """The smallest trace that still shows a divergence: replays of fewer and fewer accesses.
 
-First whole devices are left out, then everything but what has to stay (`needs.py`), and what is left by delta
-debugging. A slice holds if it ends with the same divergence and nothing wrong before it, and if the device, and those
-that it asks, are then in the same state as after the whole recording: what put them there has not been left out, so
-that a right model would answer as the recorded device did. Where that leaves many accesses, a second stage does without
-the others' state, and a third without any.
+First whole devices are left out, then reads, then everything but what has to stay (`needs.py`), and what is left by
+delta debugging. A slice holds if it ends with the same divergence and nothing wrong before it, and if the device, and
+those that it asks, are then in the same state as after the whole recording, and interrupts that it may be about came
+when they came: what put them there has not been left out, so that a right model would answer as the recorded device
+did. Where that leaves many accesses, further stages do without the others' state, without any, and at last without
+most of the rest.
 """
 
 from __future__ import annotations
