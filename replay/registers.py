@@ -14,9 +14,10 @@ for the consequence of another; `programs` marks writes that set a whole part an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from .errors import RegisterMapError
 
@@ -157,6 +158,18 @@ class RegisterMap:
         self._by_identity: dict[tuple[int, str, str | None], Register] = {}
         self._registers = registers
         self.banks = banks
+        self._take(registers)
+
+    def plus(self, *registers: Register) -> Self:
+        """A map with these registers, too; only they are checked."""
+        found = copy(self)
+        found._by_identity = dict(self._by_identity)
+        found._registers = (*self._registers, *registers)
+        found._take(registers)
+        return found
+
+    def _take(self, registers: Iterable[Register]) -> None:
+        banks = self.banks
         for register in registers:
             _check(register)
             if register.bank is not None and register.bank not in banks:

@@ -208,7 +208,7 @@ class PciConfig(Device):
     def name(self, *registers: Register) -> None:
         """Name registers behind the header."""
         self.own_registers += registers
-        self.registers = RegisterMap(*type(self).registers, *self.own_registers)
+        self.registers = self.registers.plus(*registers)
 
     def learn(self, offset: int, size: int, bits: int = -1) -> None:
         """Let the first read teach these bits of the `size` bytes at `offset`, and the first one after a change."""

@@ -1,28 +1,30 @@
 """The smallest trace that still shows a divergence: replays of fewer and fewer accesses.
 
-First whole devices are left out, then everything but what has to stay (`needs.py`), and what is left by delta
-debugging. A slice holds if it ends with the same divergence and nothing wrong before it, and if the device, and those
-that it asks, are then in the same state as after the whole recording: what put them there has not been left out, so
-that a right model would answer as the recorded device did. Where that leaves many accesses, a second stage does without
-the others' state, and a third without any.
+First whole devices are left out, then reads, then everything but what has to stay (`needs.py`), and what is left by
+delta debugging. A slice holds if it ends with the same divergence and nothing wrong before it, and if the device, and
+those that it asks, are then in the same state as after the whole recording, and interrupts that it may be about came
+when they came: what put them there has not been left out, so that a right model would answer as the recorded device
+did. Where that leaves many accesses, further stages do without the others' state, without any, and at last without
+most of the rest.
 """
 
 from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..device import Device
 from ..errors import MinimizingError, NothingComparedError, VmdevError
 from ..guest import Guest, PciFunction, Region
-from ..routes import MMIO
+from ..routes import MMIO, WRITE
 from ..selection import Selection
 from ..verdict import Divergence
 from .ddmin import ddmin
-from .needs import Census, Use, closure
+from .needs import SEVERAL, Census, Use, closure
 from .reach import drives, reached
 from .slices import Slice, Source
 
@@ -31,10 +33,41 @@ if TYPE_CHECKING:
     from ..replayer import Replayer, Trace
     from ..trace.rows import Access
 
-FEW: Final = 30
-"""Exits; if more are left, the next stage is tried."""
+FEW_OF_ANOTHER: Final = 8
+"""Accesses that stay for the sake of a device that acts on the wrong one, at most; if it takes more, none does."""
+
+FIRST_TRY: Final = 32
+"""Accesses besides those that stay."""
+
+A_LOT: Final = 2000
+"""Exits; of so many, the search among single ones takes long."""
 
 PROGRESS_S: Final = 0.2
+
+
+class Stage(NamedTuple):
+    """How careful to be."""
+
+    share: float
+    """Of the time limit, at its end."""
+    enough: int
+    """Exits; if more are left, the next stage is tried."""
+    others: bool
+    """The models on which the answer may rest have to be in the same state."""
+    own: bool
+    """The model itself has to be."""
+    lines: bool
+    """Interrupts that the answer may be about have to come when they came."""
+    several: int
+    """See `Census.pins`."""
+
+
+STAGES: Final = (
+    Stage(0.5, 30, others=True, own=True, lines=True, several=SEVERAL),
+    Stage(0.7, 60, others=False, own=True, lines=True, several=SEVERAL),
+    Stage(0.9, 100, others=False, own=False, lines=True, several=SEVERAL),
+    Stage(1.0, 0, others=False, own=False, lines=False, several=0),
+)
 
 
 class Signature(NamedTuple):
@@ -115,6 +148,8 @@ class Minimized:
 class _Result(NamedTuple):
     root: Divergence | None
     states: Mapping[str, Mapping[str, int]]
+    signals: Sequence[tuple[bool, int]] = ()
+    """Of each line on which the answer may rest, the level, and when it last rose, in ns."""
 
 
 class _TimeIsUpError(Exception):
@@ -143,7 +178,7 @@ class Minimizer:
         self._replays = 0
         self._tried: dict[tuple[int, ...], bool] = {}
         self._may_simplify = True
-        self._share = 1.0
+        self._stage = STAGES[0]
 
     def run(self) -> Minimized | None:
         """The result; None if nothing diverges."""
@@ -164,18 +199,22 @@ class Minimizer:
         self._signature = Signature.of(root)
         self._last = everything[-1]
         self._watched: tuple[str, ...] = (root.device,)
+        self._lines: Sequence[tuple[str, int]] = ()
         # Bounds are of the whole trace; in a slice they can only mean its last exit.
         self._selection = Selection(selection.devices, selection.addresses)
         self._only_last = selection.seqs != (None, None) or selection.times_ns != (None, None)
-        owners: dict[int, tuple[str, int]] = {}
+        self._owners: dict[int, tuple[str, int]] = {}
+        owners = self._owners
         self._watched = tuple(self._related(board, root))
+        self._acting = self._acting_on(board, root)
+        self._lines = self._lines_to(board, root)
         whole = self._replay(everything, owners=owners)
         if whole.root is None or Signature.of(whole.root) != self._signature:
             raise MinimizingError(
                 f"{root.device} diverges at exit {root.seq}, but not when the exits up to it are replayed once more: a "
                 "model depends on more than these"
             )
-        self._states = whole.states
+        self._whole = whole
         found = None
         for self._may_simplify in (True, False):
             self._guest = self._trace.guest
@@ -205,11 +244,13 @@ class Minimizer:
         """After `run`: what a board needs to know of the guest to show the divergence, and not much more."""
         self._limit_s = None
         guest = self._small
+        reached = {self._owners[item][0] for item in self._best if item in self._owners}
         regions, functions, facts = list(dict.fromkeys(guest.regions)), list(guest.functions), list(guest.meta)
-        parts = [*regions, *functions, *facts]
+        always = functions if self._shows_functions(reached) else []
+        parts = [*regions, *(() if always else functions), *facts]
 
         def build(chosen: Sequence[int]) -> Guest:
-            kept = [parts[number] for number in chosen]
+            kept = [*always, *(parts[number] for number in chosen)]
             return replace(
                 guest,
                 regions=tuple(part for part in kept if isinstance(part, Region)),
@@ -218,12 +259,17 @@ class Minimizer:
             )
 
         def holds(chosen: Sequence[int]) -> bool:
-            return self._try(build(chosen))
+            return self._try(build(chosen)) and reached <= self._board().devices.keys()
 
         smallest = build(ddmin(range(len(parts)), holds))
         if self._try(replace(smallest, rtc_base=None)):
             return replace(smallest, rtc_base=None)
         return smallest
+
+    def _shows_functions(self, names: Iterable[str]) -> bool:
+        """Whether one of these devices gives access to PCI functions: then it has to have them all."""
+        devices = self._board().devices
+        return any(callable(getattr(devices.get(name), "function", None)) for name in names)
 
     def _try(self, guest: Guest, items: Sequence[int] | None = None) -> bool:
         """Whether a board for this guest shows the same."""
@@ -243,11 +289,10 @@ class Minimizer:
         device = self._signature.device
         same: frozenset[str] = frozenset()
         timed_out = False
-        stages = ((0.5, self._watched, self._watched), (0.8, (device,), (device,)), (1.0, (), (device,)))
-        for self._share, self._same, self._pinning in stages:
+        for self._stage in STAGES:
             before = self._best
-            if before is not everything and self._exits(before) <= FEW:
-                break
+            self._same = self._watched if self._stage.others else (device,) if self._stage.own else ()
+            self._pinning = [*(self._watched if self._stage.others else (device,)), *self._acting]
             self._tried.clear()
             try:
                 self._reduce(before, owners)
@@ -256,20 +301,28 @@ class Minimizer:
                 timed_out = True
             if self._best is not before:
                 same = frozenset(self._same)
+            if self._best is not everything and self._exits(self._best) <= self._stage.enough:
+                break
         return same, timed_out
 
     def _reduce(self, items: Sequence[int], owners: Mapping[int, tuple[str, int]]) -> None:
         """From `items`, which hold, to the best."""
         kept = self._without_devices(items, owners)
-        self._simplify_guest(kept)
+        self._simplify_guest(kept, owners)
         needs, pinned = self._needs(kept, owners)
         pinned = set(closure([*pinned, self._last], needs))
+        kept = self._only_late(kept, pinned, needs)
+        kept = self._without_reads(kept, pinned, owners)
         free = [item for item in kept if item not in pinned]
 
         def holds(chosen: Sequence[int]) -> bool:
             return self._holds(closure([*pinned, *chosen], needs))
 
-        ddmin(free, holds)
+        def worth(left: int, size: int) -> bool:
+            """Where most of a lot has to stay, being less careful saves more."""
+            return self._stage is STAGES[-1] or left < A_LOT or size > len(free) // 16 or left < len(free) // 2
+
+        ddmin(free, holds, worth)
 
     def _without_devices(self, items: Sequence[int], owners: Mapping[int, tuple[str, int]]) -> list[int]:
         """Leave out all exits of a device, of as many devices as possible."""
@@ -291,7 +344,35 @@ class Minimizer:
                     kept = candidate
         return kept
 
-    def _simplify_guest(self, items: Sequence[int]) -> None:
+    def _only_late(
+        self, items: list[int], pinned: Collection[int], needs: Sequence[Mapping[int, Sequence[int]]]
+    ) -> list[int]:
+        """Leave out all but the last ones, besides those that stay: short replays are tried first."""
+        free = [item for item in items if item not in pinned]
+        count = FIRST_TRY
+        while count < len(free) // 2:
+            if self._holds(candidate := closure([*pinned, *free[-count:]], needs)):
+                return candidate
+            count *= 4
+        return items
+
+    def _without_reads(
+        self, items: list[int], pinned: Collection[int], owners: Mapping[int, tuple[str, int]]
+    ) -> list[int]:
+        """Leave out the reads of as many devices as possible: most do nothing."""
+        source = self._source
+        reads: dict[str, set[int]] = {}
+        for item in items:
+            access = source.items[item]
+            if type(access) is tuple and item not in pinned and not source.packed_sites[access[1]][1] & WRITE:
+                reads.setdefault(owners[item][0] if item in owners else "", set()).add(item)
+        groups = sorted(reads.values(), key=len, reverse=True)
+        for gone in (set().union(*groups), *(groups if len(groups) > 1 else ())):
+            if gone and self._holds(candidate := [item for item in items if item not in gone]):
+                items = candidate
+        return items
+
+    def _simplify_guest(self, items: Sequence[int], owners: Mapping[int, tuple[str, int]]) -> None:
         """Build smaller boards from now on, if they do: only what the memory map has where exits go."""
         if not self._may_simplify:
             return
@@ -314,7 +395,9 @@ class Minimizer:
             if is_used(region)
         }
         before = self._guest
-        if not self._try(replace(self._trace.guest, regions=tuple(regions.values()), functions=()), items):
+        reached = {owners[item][0] for item in items if item in owners}
+        functions = self._trace.guest.functions if self._shows_functions(reached) else ()
+        if not self._try(replace(self._trace.guest, regions=tuple(regions.values()), functions=functions), items):
             self._guest = before
             self._tried.clear()
 
@@ -352,7 +435,9 @@ class Minimizer:
         mine = self._use_of_root(censuses)
         for name in self._pinning:
             if name in censuses:
-                pinned |= censuses[name].pins(mine if name == self._signature.device else None)
+                found = censuses[name].pins(mine if name == self._signature.device else None, self._stage.several)
+                if name not in self._acting or len(found) <= FEW_OF_ANOTHER:
+                    pinned |= found
         resets = [item for item in items if getattr(source.items[item], "kind", "") == "reset"]
         return needs, {*pinned, *resets[-1:]}
 
@@ -368,13 +453,14 @@ class Minimizer:
         known = self._tried.get(key)
         if known is not None:
             return known
-        if self._limit_s is not None and time.monotonic() - self._began > self._limit_s * self._share:
+        if self._limit_s is not None and time.monotonic() - self._began > self._limit_s * self._stage.share:
             raise _TimeIsUpError
         result = self._replay(kept)
         shows = (
             result.root is not None
             and Signature.of(result.root) == self._signature
-            and all(result.states.get(name) == self._states.get(name) for name in self._same)
+            and all(result.states.get(name) == self._whole.states.get(name) for name in self._same)
+            and (not self._stage.lines or result.signals == self._whole.signals)
         )
         self._tried[key] = shows
         if shows and len(kept) < len(self._best):
@@ -388,10 +474,20 @@ class Minimizer:
     def _replay(self, kept: Sequence[int], owners: dict[int, tuple[str, int]] | None = None) -> _Result:
         part = Slice(self._source, kept)
         board = self._board()
+        lines = [board.lines[name][number] for name, number in self._lines if name in board.lines]
+        rises = [0] * len(lines)
+
+        def note(number: int, level: bool) -> None:
+            if level:
+                rises[number] = board.clock.now_ns
+
+        for number, line in enumerate(lines):
+            line.connect(partial(note, number))
         root = self._run(part, board, None, owners)
         if root is None or root.seq != part.position(self._last):
             return _Result(None, {})
-        return _Result(root, {name: _state(board.devices[name]) for name in self._watched if name in board.devices})
+        states = {name: _state(board.devices[name]) for name in self._watched if name in board.devices}
+        return _Result(root, states, list(zip((line.level for line in lines), rises, strict=True)))
 
     def _run(
         self,
@@ -428,15 +524,30 @@ class Minimizer:
             return [root.device]
         found = [root.device]
         found += [names[each] for each in reached(board.devices[root.device], names) if names[each] != root.device]
-        if root.cause_class == "interrupt":
-            # What raises an interrupt need not be known to the model that misses it.
-            controllers = {root.device}
-            found += [
-                name
-                for name, lines in board.lines.items()
-                if name not in found and name in board.devices and drives(lines, board.devices, controllers)
-            ]
         return found
+
+    def _acting_on(self, board: Board, root: Divergence) -> list[str]:
+        """Devices that act on that of a divergence: it need not know them. A command to one may switch the other."""
+        device = board.devices.get(root.device)
+        if device is None:
+            return []
+        wanted = {id(device): root.device}
+        return [name for name, other in board.devices.items() if name not in self._watched and reached(other, wanted)]
+
+    def _lines_to(self, board: Board, root: Divergence) -> list[tuple[str, int]]:
+        """The lines to a controller that shows interrupts wrongly: one that misses them does not tell that they came.
+
+        Each by the device that drives it, and its number among that device's.
+        """
+        if root.cause_class != "interrupt":
+            return []
+        return [
+            (name, number)
+            for name, lines in board.lines.items()
+            if name in board.devices and name != root.device
+            for number, line in enumerate(lines)
+            if drives((line,), board.devices, (root.device,))
+        ]
 
 
 def first_divergence(

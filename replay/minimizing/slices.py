@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from ..guest import Guest
@@ -42,7 +43,7 @@ class Source:
         self.closed = trace.closed
         self.packed_sites = trace.packed_sites
         self.region_names: Mapping[int, str] = trace.region_names
-        self.site: Callable[[int], Site] = trace.site
+        self.site: Callable[[int], Site] = cache(trace.site)
         self.items: list[Item] = []
         """In order."""
         self.seqs: list[int] = []

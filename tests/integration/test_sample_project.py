@@ -32,6 +32,8 @@ JOB = re.compile(r"^ +- (?:run|uses): (?P<step>[^#\n]*)", re.M)
 
 MAX_CPU_S = 10.0
 FIRST_LINES = 14
+SMALL_BYTES = 100_000
+BUG = ("self._value = value", "self._value = value ^ 1")
 
 Run = Callable[[str], "subprocess.CompletedProcess[str]"]
 
@@ -94,9 +96,11 @@ def test_the_page_is_as_shown(run: Run) -> None:
             shown = found["output"]
             same = doctest.OutputChecker().check_output(shown, done.stdout, doctest.ELLIPSIS)
             assert same, f"$ {found['command']}\n{done.stdout}{done.stderr}"
-            assert done.returncode == ("Root divergence" in shown), found["command"]
+            assert done.returncode == any(word in shown for word in ("Root divergence", "AssertionError")), found[
+                "command"
+            ]
             ran += 1
-    assert ran == 9
+    assert ran == 14
 
 
 def test_its_ci_is_five_lines_green_and_red_with_a_bug(run: Run, project: Path) -> None:
@@ -107,7 +111,7 @@ def test_its_ci_is_five_lines_green_and_red_with_a_bug(run: Run, project: Path) 
     assert run("pytest").returncode == 0
 
     model = project / "my_devices" / "port92.py"
-    model.write_text(model.read_text().replace("self._value = value", "self._value = value ^ 1"))
+    model.write_text(model.read_text().replace(*BUG))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     red = run(steps[-1])
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -116,6 +120,16 @@ def test_its_ci_is_five_lines_green_and_red_with_a_bug(run: Run, project: Path) 
     assert "port92.PORTA: hw=0x02 model=0x03" in "\n".join(red.stdout.splitlines()[:FIRST_LINES])
     junit = Xml.parse(project / "junit.xml")
     assert [case.get("name") for case in junit.iter("testcase") if case.find("failure") is not None] == ["port92"] * 2
+
+
+def test_it_is_one_model_one_board_and_two_small_traces(project: Path) -> None:
+    assert [path.name for path in (project / "my_devices").glob("*.py") if path.stat().st_size] == ["port92.py"]
+    assert 'name = "my-devices"' in (project / "pyproject.toml").read_text()
+    assert (project / "board.py").is_file()
+    traces = [*(project / "traces").glob("*.db")]
+    assert len(traces) == 2
+    assert all(trace.stat().st_size < SMALL_BYTES for trace in traces)
+    assert ROOT not in project.parents
 
 
 def test_hooks_run_commands_that_exist_on_files_that_matter(run: Run) -> None:

@@ -31,6 +31,16 @@ def test_a_map_lists_its_registers_in_order() -> None:
     assert len(UART) == 4
 
 
+def test_a_map_can_be_had_with_more_registers() -> None:
+    msr = Register("MSR", "Modem Status", 6, "r")
+    more = UART.plus(msr)
+    assert list(more) == [*UART, msr]
+    assert (more.find(6, "r"), UART.find(6, "r")) == (msr, None)
+    assert more.banks == UART.banks
+    with pytest.raises(RegisterMapError, match="are both at offset"):
+        more.plus(msr)
+
+
 def test_differing_fields_are_described_and_the_rest_comes_last() -> None:
     assert IIR.field_differences(0xC4, 0xC6) == [("ID", "0b010 (RX data)", "0b011")]
     assert IIR.field_differences(0xC1, 0x00) == [("IPEND_N", "1", "0"), ("bits 0xc0", "0xc0", "0x00")]

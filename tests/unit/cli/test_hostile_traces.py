@@ -1,6 +1,6 @@
 """Traces from strangers: damaged at random, or made to do harm. A command ends in time, with one line of trouble.
 
-``VMDEV_FUZZ=100000 pytest tests/unit/cli/test_hostile_traces.py`` tries that many damaged files.
+``script/fuzz`` tries 100,000 damaged files.
 """
 
 from __future__ import annotations
@@ -34,6 +34,16 @@ COMMANDS = (
 )  # fmt: skip
 
 Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def little_memory() -> Iterator[None]:
+    """No more memory than the process has already, and a gigabyte."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture(scope="module")
@@ -200,21 +210,10 @@ def bomb(path: Path, table: str) -> None:
     path.write_bytes(data)
 
 
-@pytest.fixture
-def little_memory() -> Iterator[None]:
-    """No more memory than the process has already, and a gigabyte."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30), before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
-
-
 @pytest.mark.parametrize("command", [("replay",), ("info",), ("info", "--check"), ("show",)], ids=" ".join)
 @pytest.mark.parametrize(
     "table", ["exit", "event", "region", "site_packed", "insn", "region_name", "interrupt", "epoch"]
 )
-@pytest.mark.usefixtures("little_memory")
 def test_a_tree_that_repeats_itself_ends(
     healthy: Path, tmp_path: Path, run: Run, table: str, command: tuple[str, ...]
 ) -> None:
