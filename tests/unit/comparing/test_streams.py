@@ -44,7 +44,7 @@ class Toy(Device):
 
 
 class NoMap(Toy):
-    registers = None  # type: ignore[assignment]
+    registers = RegisterMap()
 
 
 def board(model: Device | None = None) -> Board:
@@ -158,7 +158,7 @@ def test_a_model_that_fails_is_named_all_the_same(script: Script) -> None:
     assert gathered(script, board()) == {"toy": [("r", "TWO", 2, 0), ("r", "ONE", 0, 1)]}
 
 
-def test_a_model_without_registers_has_offsets(script: Script) -> None:
+def test_a_model_without_names_has_offsets(script: Script) -> None:
     script.add("r", TOY, 0)
     assert gathered(script, board(NoMap())) == {"toy": [("r", "offset 0x0", 0, 0)]}
 
