@@ -240,9 +240,7 @@ class Gatherer:
 
     def _is_banked(self, model: Device, offset: int, size: int) -> bool:
         """Whether what is at these bytes depends on a bank."""
-        registers = getattr(model, "registers", None)
-        if not isinstance(registers, RegisterMap):
-            return False
+        registers = model.registers
         if type(registers) is not RegisterMap:
             return True  # it finds registers in a way of its own
         known = self._banked.get(id(registers))
