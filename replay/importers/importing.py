@@ -136,6 +136,7 @@ class Import:
         elif isinstance(record, Note):
             self._events += 1
             if self._is_within(self._events, MAX_NOTES):
+                self._cpus = max(self._cpus, (record.vcpu or 0) + 1)
                 self._writer.add_event(record.kind, record.detail[:MAX_DETAIL], self._now_ns, record.vcpu)
         elif isinstance(record, Area):
             self._snapshot_rows += 1

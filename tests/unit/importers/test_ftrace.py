@@ -7,6 +7,7 @@ import pytest
 from logs import Importing
 from vmdev.replay.importers.ftrace import LATER_ELEMENTS, LOST, LOST_UNCOUNTED, UNANSWERED
 from vmdev.replay.importers.importing import SPLIT
+from vmdev.replay.trace import verify
 
 PIO = " qemu-system-x86-4711    [002] d..1.  1234.567890: kvm_pio: pio_read at 0x71 size 1 count 1 val 0x26 \n"
 MMIO = "       CPU 1/KVM-4712  [003]  1234.567899: kvm_mmio:             mmio write len 4 gpa 0xfee000b0 val 0x7\n"
@@ -65,6 +66,13 @@ def test_a_read_that_nobody_answered_is_an_event(imported: Importing) -> None:
     assert result.events == [("unread-mmio", "address 0xfee000b0 size 4")] * 2
     assert result.found.notes == {UNANSWERED: 2}
     assert len(result.rows) == 1
+
+
+def test_a_cpu_of_which_only_an_event_tells_is_one_of_the_machines(imported: Importing) -> None:
+    result = imported("ftrace", MMIO.replace("write", "unsatisfied-read") + PIO)
+    assert result.events == [("unread-mmio", "address 0xfee000b0 size 4")]
+    assert result.reader.meta["smp"] == 2
+    assert verify(result.reader).gaps == []
 
 
 def test_of_several_elements_only_the_first_is_known(imported: Importing) -> None:
