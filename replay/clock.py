@@ -104,6 +104,14 @@ class Clock:
         """
         return (self._access_ns - self.now_ns) % self._step_ns if self._step_ns else 0
 
+    def is_over(self, deadline_ns: int) -> bool:
+        """Whether a timer, if armed now for `deadline_ns`, would be the next thing that happens.
+
+        It may be done at once then: it fires before the next access and before all other timers, at the present time.
+        """
+        due_ns = deadline_ns + self._step_ns
+        return due_ns <= self.now_ns and due_ns < self.deadline_ns
+
     def timer(self, callback: Callable[[], None]) -> Timer:
         """A new timer, not armed, that calls `callback` when it fires."""
         return Timer(self, callback)

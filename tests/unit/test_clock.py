@@ -139,6 +139,22 @@ def test_first_nanosecond_of_a_tick(tick: int, frequency_hz: int) -> None:
     assert not first_ns or ticks(first_ns - 1, frequency_hz) < tick
 
 
+@given(st.sampled_from([0, 1, 32]), st.lists(st.integers(0, 100), max_size=4), st.integers(0, 100), st.integers(0, 100))
+def test_a_timer_whose_time_is_over_would_be_the_next_thing_to_happen(
+    step_ns: int, others: list[int], now_ns: int, deadline_ns: int
+) -> None:
+    clock = Clock(step_ns=step_ns)
+    fired: list[int] = []
+    for other_ns in others:
+        clock.timer(lambda: fired.append(-1)).arm(other_ns)
+    clock.advance(now_ns)
+    fired.clear()
+    is_over = clock.is_over(deadline_ns)
+    clock.timer(lambda: fired.append(clock.now_ns)).arm(deadline_ns)
+    clock.advance(now_ns)
+    assert fired == ([now_ns] if is_over else [])
+
+
 # How late a timer is
 
 
