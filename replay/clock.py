@@ -60,6 +60,19 @@ class Timer:
         if len(heap) > clock._most:
             clock._sweep()
 
+    def is_over(self, deadline_ns: int) -> bool:
+        """As `arm`; but if to fire would be the next thing that happens, cancel and return True.
+
+        That may be done at once then: it would come before the next access and all other timers, at the present time.
+        """
+        clock = self._clock
+        due_ns = deadline_ns + clock._step_ns
+        if due_ns > clock.now_ns or due_ns >= clock.deadline_ns:
+            self.arm(deadline_ns)
+            return False
+        self.deadline_ns = NEVER
+        return True
+
     def cancel(self) -> None:
         """Do not fire."""
         self.deadline_ns = NEVER
@@ -103,14 +116,6 @@ class Clock:
         halted it jumps to the deadline, and goes on from there. Where it stands at the next access tells which.
         """
         return (self._access_ns - self.now_ns) % self._step_ns if self._step_ns else 0
-
-    def is_over(self, deadline_ns: int) -> bool:
-        """Whether a timer, if armed now for `deadline_ns`, would be the next thing that happens.
-
-        It may be done at once then: it fires before the next access and before all other timers, at the present time.
-        """
-        due_ns = deadline_ns + self._step_ns
-        return due_ns <= self.now_ns and due_ns < self.deadline_ns
 
     def timer(self, callback: Callable[[], None]) -> Timer:
         """A new timer, not armed, that calls `callback` when it fires."""

@@ -383,11 +383,11 @@ class Hpet(Device):
         timer.wraps = False
         timer.comp = timer.target = value
         timer.armed_ns = ns = value * PERIOD_NS - self._offset_ns & MASK_64
-        if self._clock.is_over(ns):
-            timer.timer.cancel()
+        now_ns = self._clock.now_ns
+        if ns > now_ns:
+            timer.timer.arm(ns if ns < NEVER else now_ns)
+        elif timer.timer.is_over(ns):
             self._interrupt(timer, True)
-        else:
-            timer.timer.arm(ns if ns < NEVER else self._clock.now_ns)
 
     def _write_fsb(self, timer: _Timer, mask: int, value: int) -> None:
         timer.fsb = timer.fsb & ~mask | value & mask
