@@ -19,24 +19,24 @@ from vmdev.replay.errors import VmdevError
 from vmdev.replay.printable import printable
 from vmdev.replay.version import vmdev_version
 
-COMMANDS: Final = (
-    "record",
-    "import",
-    "export",
-    "replay",
-    "compare",
-    "bless",
-    "minimize",
-    "reproduce",
-    "mutate",
-    "scaffold",
-    "info",
-    "show",
-    "devices",
-    "machines",
-)
-"""Each is a function of its own name in a module of its own name, imported when it is needed; where Python has the name
-for itself, both end in an underscore."""
+COMMANDS: Final = {
+    "record": "Run a guest in QEMU and record every port and MMIO access.",
+    "import": "Make a trace from a log that another program has written.",
+    "export": "Write a trace, or a part of it, in a format of other programs.",
+    "replay": "Replay traces into device models and compare every answer.",
+    "compare": "Compare two recordings by device, register and bit.",
+    "bless": "Keep the verdicts on traces as goldens.",
+    "minimize": "Write the smallest trace that still shows a divergence.",
+    "reproduce": "Print a pytest that fails on a broken model.",
+    "mutate": "Tell how good traces are as tests of a device model.",
+    "scaffold": "Write the source of a new model of a device in a trace.",
+    "info": "Show what is in a trace, and whether it is complete.",
+    "show": "Show the exits of a trace, decoded and disassembled.",
+    "devices": "List the device models, or the registers of one.",
+    "machines": "List the machines that a trace can be replayed into.",
+}
+"""What each does. It is a function of its own name in a module of its own name, imported when it is needed; where
+Python has the name for itself, both end in an underscore."""
 
 TROUBLE: Final = 2
 INTERRUPTED: Final = 130
@@ -66,6 +66,11 @@ class Commands(click.Group):
         name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
         command: click.Command = getattr(importlib.import_module(f"{__package__}.{name}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; see the module's docstring for what follows."""

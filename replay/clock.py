@@ -60,6 +60,19 @@ class Timer:
         if len(heap) > clock._most:
             clock._sweep()
 
+    def is_over(self, deadline_ns: int) -> bool:
+        """As `arm`; but if to fire would be the next thing that happens, cancel and return True.
+
+        That may be done at once then: it would come before the next access and all other timers, at the present time.
+        """
+        clock = self._clock
+        due_ns = deadline_ns + clock._step_ns
+        if due_ns > clock.now_ns or due_ns >= clock.deadline_ns:
+            self.arm(deadline_ns)
+            return False
+        self.deadline_ns = NEVER
+        return True
+
     def cancel(self) -> None:
         """Do not fire."""
         self.deadline_ns = NEVER

@@ -19,12 +19,10 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .device import Device
-from .devices.catalog import CATALOG
 from .errors import UserModelError
 from .guest import Guest
 from .irq import Line
@@ -32,12 +30,17 @@ from .machines import Board
 from .machines.replacement import Make
 from .registers import RegisterMap
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 ENTRY_POINTS: Final = "vmdev.devices"
 """The group of entry points by which installed packages offer models: ``name = "package.module:Class"``."""
 
 
 def installed() -> Iterator[EntryPoint]:
     """The entry points of installed models, by name."""
+    from importlib.metadata import entry_points  # not needed, and slow to import, for a replay with vmdev's own
+
     yield from sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name)
 
 
@@ -48,6 +51,8 @@ def find_model(name: str) -> type[Device]:
         UserModelError: there is none, it cannot be imported, or it is no model.
     """
     if ":" not in name:
+        from .devices.catalog import CATALOG  # imports all models
+
         if name in CATALOG:
             return CATALOG[name]
         for entry in installed():

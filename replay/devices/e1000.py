@@ -32,16 +32,13 @@ from ..registers import Register, RegisterMap
 from . import e1000_registers as r
 from .e1000_controller import GigabitController
 from .e1000_eeprom import CHECKSUM_WORD, Microwire, content
+from .e1000_identities import EM82540, PHY_IDENTITIES
 from .e1000_phy import Phy
 
 SPAN: Final = 0x2_0000
 IO_AT, IO_SPAN = 0x2_0000, 0x40
 """Where the I/O ports are in the register space."""
 PBM: Final = 0x1_0000
-
-PHY_IDENTITIES: Final = {0x100C: 0x0C30, 0x100E: 0x0C20, 0x100F: 0x0C20}
-"""By device identification."""
-EM82540: Final = 0x100E
 
 EEPROM: Final = (
     0, 0, 0, 0, 0xFFFF, 0, 0, 0, 0x3000, 0x1000, 0x6403, 0, 0x8086, 0, 0x8086, 0x3040, 0x0008, 0x2000, 0x7E14, 0x0048,

@@ -32,10 +32,10 @@ from . import e1000_registers as r
 from . import e1000e_registers as e
 from .e1000_controller import GigabitController
 from .e1000_eeprom import WORDS, content
+from .e1000_identities import I82574L
 from .e1000e_interrupts import ASSERTED, OTHER, RXQ0, RXQ1, TXQ0, TXQ1, Interrupts, Messages, NoMessages
 from .e1000e_phy import IDENTITY, PagedPhy
 
-DEVICE_ID: Final = 0x10D3
 EEPROM: Final = (
     0, 0, 0, 0x0420, 0xF746, 0x2010, 0xFFFF, 0xFFFF, 0, 0, 0x026B, 0, 0x8086, 0, 0, 0x8058, 0, 0x2001, 0x7E7C, 0xFFFF,
     0x1000, 0x00C8, 0, 0x2704, 0x6CC9, 0x3150, 0x070E, 0x460B, 0x2D84, 0x0100, 0xF000, 0x0706, 0x6000, 0x0080, 0x0F04,
@@ -90,7 +90,7 @@ class E1000e(GigabitController):
         self._clock = clock
         self._mac = mac.to_bytes(6, "big")
         self._has_vet = has_vet
-        self._eeprom = list(content(EEPROM, DEVICE_ID, mac))
+        self._eeprom = list(content(EEPROM, I82574L, mac))
         self._ioaddr = self._time_offset = 0
         self._values = defaultdict(int)
         self._value = self._values.__getitem__

@@ -127,7 +127,7 @@ class Hpet(Device):
 
     Args:
         clock: the machine's virtual clock.
-        drive: sets the level of one of the interrupts 0 to 31 (GSIs). Not a `Line`, since QEMU repeats levels.
+        outputs: what sets the level of each of the interrupts 0 to 31 (GSIs). No `Line`s, since QEMU repeats levels.
         timers: how many timers it has, 3 to 32.
         int_route_cap: the interrupts that a timer may use, a bit each.
         msi: sends an FSB interrupt, given address and data; None if the device cannot.
@@ -143,7 +143,7 @@ class Hpet(Device):
     def __init__(
         self,
         clock: Clock,
-        drive: Callable[[int, bool], None],
+        outputs: Mapping[int, Callable[[bool], None]],
         *,
         timers: int = TIMERS,
         int_route_cap: int = 0x4,
@@ -152,7 +152,7 @@ class Hpet(Device):
         exact: bool = True,
     ) -> None:
         self._clock = clock
-        self._drive = drive
+        self._outputs = outputs
         self._msi = msi
         self._pit_enabled = pit_enabled
         self._exact = exact
@@ -188,7 +188,7 @@ class Hpet(Device):
     @classmethod
     def alone(cls, clock: Clock) -> Self:
         """See `Device.alone`."""
-        return cls(clock, lambda gsi, level: None, msi=lambda address, data: None)
+        return cls(clock, dict.fromkeys(range(32), lambda level: None), msi=lambda address, data: None)
 
     def reset(self) -> None:
         """See `Device.reset`. FSB routes and status stay, as in QEMU."""
@@ -226,13 +226,13 @@ class Hpet(Device):
     def pit(self, level: bool) -> None:
         """The output of the 8254's counter 0."""
         if not self._config & LEG_RT_CNF:
-            self._drive(IRQ_PIT, level)
+            self._outputs[IRQ_PIT](level)
 
     def rtc(self, level: bool) -> None:
         """The interrupt of the real-time clock."""
         self._rtc_level = level
         if not self._config & LEG_RT_CNF:
-            self._drive(IRQ_RTC, level)
+            self._outputs[IRQ_RTC](level)
 
     # Accesses
 
@@ -328,10 +328,10 @@ class Hpet(Device):
             for timer in self._timers[: self._count]:
                 self._stop(timer)
         if changed & LEG_RT_CNF:
-            self._drive(IRQ_PIT, False)
+            self._outputs[IRQ_PIT](False)
             if self._pit_enabled:
                 self._pit_enabled(not new & LEG_RT_CNF)
-            self._drive(IRQ_RTC, self._rtc_level and not new & LEG_RT_CNF)
+            self._outputs[IRQ_RTC](self._rtc_level and not new & LEG_RT_CNF)
 
     def _write_status(self, mask: int, value: int) -> None:
         """2.3.6: a 1 clears."""
@@ -383,7 +383,11 @@ class Hpet(Device):
         timer.wraps = False
         timer.comp = timer.target = value
         timer.armed_ns = ns = value * PERIOD_NS - self._offset_ns & MASK_64
-        timer.timer.arm(ns if ns < NEVER else self._clock.now_ns)
+        now_ns = self._clock.now_ns
+        if ns > now_ns:
+            timer.timer.arm(ns if ns < NEVER else now_ns)
+        elif timer.timer.is_over(ns):
+            self._interrupt(timer, True)
 
     def _write_fsb(self, timer: _Timer, mask: int, value: int) -> None:
         timer.fsb = timer.fsb & ~mask | value & mask
@@ -451,8 +455,8 @@ class Hpet(Device):
                 if self._msi:
                     self._msi(timer.fsb >> 32, timer.fsb & MASK_32)
                 return
-            self._drive(route, True)
+            self._outputs[route](True)
             if not level:
-                self._drive(route, False)
+                self._outputs[route](False)
         elif not conf & FSB_EN_CNF:
-            self._drive(route, False)
+            self._outputs[route](False)

@@ -100,15 +100,22 @@ FULL_COUNT: Final = 0x10000
 NOTHING_LATCHED: Final = -1
 
 
+_SHOWN: Final = (
+    "access", "bcd", "count", "gate", "latched_access", "latched_count", "latched_status", "loaded_ns", "mode",
+    "msb_read_next", "msb_write_next", "written_lsb",
+)  # fmt: skip
+"""Of a counter's members those that are its state."""
+
+
 class _Counter:
     """One counter. Its count is a function of the time since it was loaded; nothing runs."""
 
-    __slots__ = (
-        "access", "bcd", "count", "gate", "latched_access", "latched_count", "latched_status", "loaded_ns", "mode",
-        "msb_read_next", "msb_write_next", "written_lsb",
-    )  # fmt: skip
+    __slots__ = (*_SHOWN, "_clock", "bank")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.bank = COUNT
+        """What its last access reached: a count or a status."""
         self.access = 0
         self.bcd = 0
         self.msb_read_next = False
@@ -125,8 +132,14 @@ class _Counter:
         self.count = FULL_COUNT
         self.loaded_ns = now_ns
 
-    def read(self, now_ns: int) -> int:
-        """The next byte of the latched count or, with none latched, of the running one [Read Operations]."""
+    def read(self) -> int:
+        """A latched status, or the next byte of the latched count, or else of the running one [Read Operations]."""
+        if self.latched_status != NOTHING_LATCHED:  # comes before a count latched with it [Read-Back Command]
+            status = self.latched_status
+            self.latched_status = NOTHING_LATCHED
+            self.bank = STATUS
+            return status
+        self.bank = COUNT
         if self.latched_access:
             if self.latched_access == RW_BOTH:
                 self.latched_access = RW_MSB
@@ -139,7 +152,7 @@ class _Counter:
             self.msb_read_next = not msb
         else:
             msb = self.access == RW_MSB
-        return self.counting_element(now_ns) >> (8 if msb else 0) & 0xFF
+        return self.counting_element(self._clock.now_ns) >> (8 if msb else 0) & 0xFF
 
     def showed_msb(self) -> bool:
         """Whether the last read, if it was of a count, was of its upper byte."""
@@ -149,6 +162,7 @@ class _Counter:
 
     def write(self, value: int, now_ns: int) -> bool:
         """Take a byte of the count [Write Operations]. True if that completes and loads it."""
+        self.bank = COUNT
         if self.access == RW_BOTH:
             if not self.msb_write_next:
                 self.written_lsb = value
@@ -250,8 +264,8 @@ class I8254(Device):
         self._irq0 = irq0
         self._timer = clock.timer(self._update_irq0)
         self._drives_irq0 = True
-        self._counters = (_Counter(), _Counter(), _Counter())
-        self._banks = [COUNT, COUNT, COUNT, COMMAND]
+        self._counters = (_Counter(clock), _Counter(clock), _Counter(clock))
+        self._command = COMMAND
         self.reset()
 
     @classmethod
@@ -263,27 +277,17 @@ class I8254(Device):
         """See `Device.reader`. Guests poll a counter to wait."""
         if size > 1 or offset == CONTROL_OFFSET:
             return super().reader(offset, size)
-        return partial(self._read_counter, offset, self._counters[offset])
+        return self._counters[offset].read
 
     def read(self, offset: int, size: int) -> int:
         """Read a status, a byte of a count, or 0 from the control word."""
-        return 0 if offset == CONTROL_OFFSET else self._read_counter(offset, self._counters[offset])
-
-    def _read_counter(self, offset: int, counter: _Counter) -> int:
-        status = counter.latched_status
-        if status != NOTHING_LATCHED:  # comes before a count latched with it [Read-Back Command]
-            counter.latched_status = NOTHING_LATCHED
-            self._banks[offset] = STATUS
-            return status
-        self._banks[offset] = COUNT
-        return counter.read(self._clock.now_ns)
+        return 0 if offset == CONTROL_OFFSET else self._counters[offset].read()
 
     def write(self, offset: int, size: int, value: int) -> None:
         """Write a byte of a count or a control word."""
         if offset == CONTROL_OFFSET:
             self._write_control(value)
             return
-        self._banks[offset] = COUNT
         if self._counters[offset].write(value, self._clock.now_ns) and offset == 0:
             self._update_irq0()
 
@@ -300,15 +304,17 @@ class I8254(Device):
         now_ns = self._clock.now_ns
         state: dict[str, int] = {"irq0": int(self._irq0.level), "irq0_enabled": int(self._drives_irq0)}
         for number, counter in enumerate(self._counters):
-            state |= {f"counter{number}.{name}": int(getattr(counter, name)) for name in _Counter.__slots__}
+            state |= {f"counter{number}.{name}": int(getattr(counter, name)) for name in _SHOWN}
             state[f"counter{number}.counting_element"] = counter.counting_element(now_ns)
             state[f"counter{number}.out"] = int(counter.out(now_ns))
         return state
 
     def bank(self, offset: int) -> str | None:
         """What the last access at `offset` reached: a byte of a count, or a status; which of the three commands."""
-        bank = self._banks[offset]
-        return COUNT_MSB if bank == COUNT and self._counters[offset].showed_msb() else bank
+        if offset == CONTROL_OFFSET:
+            return self._command
+        counter = self._counters[offset]
+        return COUNT_MSB if counter.bank == COUNT and counter.showed_msb() else counter.bank
 
     # What port 61h is wired to
 
@@ -340,13 +346,13 @@ class I8254(Device):
     def _write_control(self, value: int) -> None:
         select = value >> 6
         if select == SC_READ_BACK:
-            self._banks[CONTROL_OFFSET] = READ_BACK
+            self._command = READ_BACK
             self._read_back(value)
         elif value & 0x30:
-            self._banks[CONTROL_OFFSET] = COMMAND
+            self._command = COMMAND
             self._counters[select].program(value)
         else:
-            self._banks[CONTROL_OFFSET] = LATCH
+            self._command = LATCH
             self._counters[select].latch_count(self._clock.now_ns)
 
     def _read_back(self, command: int) -> None:

@@ -239,17 +239,16 @@ class IoApic(Device):
                 self._again.arm(min(self._again.deadline_ns, self._clock.now_ns + STORM_PAUSE_NS))
 
     def _drive(self, number: int, level: bool) -> None:
-        mask = 1 << number
         entry = self._table[number]
-        if entry & LEVEL:
-            if not level:
-                self._irr &= ~mask
-                return
-            self._irr |= mask
+        if not level:
+            if entry & LEVEL:
+                self._irr &= ~(1 << number)
+        elif entry & LEVEL:
+            self._irr |= 1 << number
             if not entry & REMOTE_IRR:
                 self._service()
-        elif level and not entry & MASKED:
-            self._irr |= mask
+        elif not entry & MASKED:
+            self._irr |= 1 << number
             self._service()
 
     def _service(self) -> None:

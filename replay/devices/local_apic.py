@@ -114,6 +114,8 @@ class LocalApic(Device):
         self.initial_id = number if apic_id is None else apic_id
         self._timer = clock.timer(self._run_out)
         self._infers = True
+        self._repeats: int | None = None
+        """The vector that was requested last, if another request for it would change nothing."""
         self._readers: dict[int, Callable[[], int]] = {
             ID: self._read_id, VERSION: lambda: VERSION_VALUE, TPR: lambda: self._tpr, PPR: self._read_ppr,
             LDR: self._read_ldr, DFR: self._read_dfr, SVR: lambda: self._svr, ESR: lambda: self._esr,
@@ -162,7 +164,7 @@ class LocalApic(Device):
         self._lvt = [LVT_MASKED] * len(LVT)
         self._initial = self._loaded_ns = 0
         self._timer.cancel()
-        self._possible: dict[State, int] = {(0, 0): 0}
+        self._keep({(0, 0): 0})
         self._order: dict[int, int] = {}
         """Of the vectors requested since they were last in service: which was first."""
         self._requests = 0
@@ -218,6 +220,7 @@ class LocalApic(Device):
             if hw & ~0xF0:
                 return False
             self._tpr = hw
+            self._repeats = None
             return True
         gained = hw & ~model
         if hw & ~gained != model or not gained or (gained & 0xFFFF and at in (ISR, TMR, IRR)):
@@ -253,6 +256,7 @@ class LocalApic(Device):
     def _write_tpr(self, value: int) -> None:
         self._spread()
         self._tpr = value & 0xFF
+        self._repeats = None
 
     def _read_ppr(self) -> int:
         self._spread()
@@ -269,7 +273,7 @@ class LocalApic(Device):
             ((irr, isr),) = possible
             if not isr and not irr & irr - 1:  # the usual case, in short: there is one request, or none
                 if irr and self._taken((irr, isr)):
-                    self._possible = {(0, 0): possible[irr, isr] + 1}
+                    self._keep({(0, 0): possible[irr, isr] + 1})
                     self._ended(irr.bit_length() - 1)
                 return
         self._spread()
@@ -277,7 +281,7 @@ class LocalApic(Device):
             ((irr, isr),) = possible
             if not isr:
                 return
-            self._possible = {(irr, isr ^ 1 << isr.bit_length() - 1): possible[irr, isr]}
+            self._keep({(irr, isr ^ 1 << isr.bit_length() - 1): possible[irr, isr]})
             self._ended(isr.bit_length() - 1)
             return
         ended: dict[int, dict[State, int]] = {}
@@ -319,6 +323,7 @@ class LocalApic(Device):
     def _write_svr(self, value: int) -> None:
         self._spread()
         self._svr = value & 0x1FF
+        self._repeats = None
 
     def _read_states(self, which: int, shift: int) -> int:
         self._spread()
@@ -402,22 +407,21 @@ class LocalApic(Device):
 
     def request(self, vector: int, level: bool) -> None:
         """An interrupt is accepted [Interrupt Acceptance for Fixed Interrupts]."""
-        self._spread()
         mask = 1 << vector
         self._tmr = self._tmr | mask if level else self._tmr & ~mask
+        if vector == self._repeats:
+            return
+        before = list(self._possible.items())
+        self._spread()
         if vector not in self._order:
             self._requests += 1
             self._order[vector] = self._requests
-        possible = self._possible
-        if len(possible) == 1:
-            ((irr, isr),) = possible
-            self._possible = {(irr | mask, isr): possible[irr, isr]}
-            return
-        merged: dict[State, int] = {}
-        for (irr, isr), count in possible.items():
+        requested: dict[State, int] = {}
+        for (irr, isr), count in self._possible.items():
             state = irr | mask, isr
-            merged[state] = min(count, merged.get(state, count))
-        self._possible = merged
+            requested[state] = min(count, requested.get(state, count))
+        self._keep(requested)
+        self._repeats = vector if list(requested.items()) == before else None
 
     @property
     def accepts_extint(self) -> bool:
@@ -439,7 +443,7 @@ class LocalApic(Device):
         state = self._likeliest()
         taken = self._taken(state)
         if taken is not None:
-            self._possible = {taken: self._possible[state] + 1}
+            self._keep({taken: self._possible[state] + 1})
 
     # What is possible
 
@@ -471,9 +475,11 @@ class LocalApic(Device):
             if taken is not None and taken not in possible and len(possible) < MOST_STATES:
                 possible[taken] = possible[state] + 1
                 queue.append(taken)
+                self._repeats = None
 
     def _keep(self, states: dict[State, int]) -> None:
         self._possible = states
+        self._repeats = None
 
     def _observe(self, show: Callable[[State], int]) -> int:
         """A read: its answer, as far as all states agree."""

@@ -243,19 +243,21 @@ class Uart16550(Device):
             self._update_character_time()
             return
         # The write ends the THR-empty interrupt, and the character's leaving makes a new one (8.10): INTR drops for a
-        # moment, which an edge-triggered interrupt controller needs to see.
+        # moment, which an edge-triggered interrupt controller needs to see. Without ETBEI, neither shows.
         self._thre_pending = False
-        self._update_irq()
+        shows = self._ier & IER_ETBEI
+        if shows:
+            self._update_irq()
         if self._mcr & MCR_LOOP:
             self._thre_pending = True
             self.receive(value)
-        else:
-            self._sent += 1
-            if self._held:
-                self._lsr &= ~LSR_IDLE
-            else:
-                self._thre_pending = True
-        self._update_irq()
+            return
+        self._sent += 1
+        self._thre_pending = not self._held
+        if self._held:
+            self._lsr &= ~LSR_IDLE
+        if shows:
+            self._update_irq()
 
     def _read_ier_dlm(self) -> int:
         return self._divisor >> 8 if self._lcr & LCR_DLAB else self._ier

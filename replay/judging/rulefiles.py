@@ -20,7 +20,6 @@ link = "https://example.org/issues/1"
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -77,6 +76,8 @@ def read_known(path: Path) -> list[Known]:
 
 
 def _entries(path: Path, table: str) -> list[tuple[int, dict[str, Any]]]:
+    import tomllib  # most traces have no such file
+
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

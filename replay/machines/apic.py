@@ -77,24 +77,30 @@ def _properties(wiring: Wiring, driver: str) -> dict[str, str]:
     return found
 
 
+class _Outputs(dict[int, Sink]):
+    """What drives each interrupt. An input counts as driven from its first use on."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__()
+        self._wiring = wiring
+
+    def __missing__(self, gsi: int) -> Sink:
+        sink = self[gsi] = self._wiring.input(gsi)
+        return sink
+
+
 def add_hpet(wiring: Wiring) -> None:
     """The HPET, between the 8254 and the RTC and their interrupts."""
     board = wiring.board
     places = wiring.places("hpet", "mmio")
     if not places:
         return
-    outputs: dict[int, Sink] = {}
-
-    def drive(gsi: int, level: bool) -> None:
-        if gsi not in outputs:  # an input counts as driven from its first use on
-            outputs[gsi] = wiring.input(gsi)
-        outputs[gsi](level)
-
+    outputs = _Outputs(wiring)
     pit = board.devices.get("pit")
     options = _properties(wiring, "hpet")
     hpet = Hpet(
         board.clock,
-        drive,
+        outputs,
         timers=min(max(number(options, "timers", TIMERS) or 0, TIMERS), MOST_TIMERS),
         int_route_cap=Q35_INT_ROUTE_CAP if wiring.guest.machine == "q35" else INT_ROUTE_CAP,
         msi=wiring.msi if is_on(options, "msi") else None,

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..devices.e1000 import E1000, IO_AT, PHY_IDENTITIES
-from ..devices.e1000e import DEVICE_ID as E1000E_ID
-from ..devices.e1000e import HOST_CLOCK, E1000e
-from ..devices.e1000e_registers import IO_AT as E1000E_IO_AT
+from ..devices.e1000_identities import I82574L, PHY_IDENTITIES
 from ..devices.ne2000 import Ne2000
 from .messages import FunctionMessages
 from .pci_cards import CARDS, Card
@@ -31,6 +28,10 @@ NE2000_IRQS: Final = (9, 10, 11, 3, 4, 5)
 def add_e1000(wiring: Wiring) -> None:
     """Intel 8254x."""
     functions = wiring.pci.find(INTEL, *PHY_IDENTITIES)
+    if not functions:
+        return
+    from ..devices.e1000 import E1000, IO_AT  # thousands of registers take long to import
+
     peripherals = Peripherals(wiring.guest)
     found = peripherals.on_pci([function.what for function in functions], _is_e1000)
     for function, (_, mac) in zip(functions, found, strict=True):
@@ -44,7 +45,12 @@ def add_e1000(wiring: Wiring) -> None:
 
 def add_e1000e(wiring: Wiring) -> None:
     """Intel 82574L. Its flash is empty: nothing answers in that BAR."""
-    functions = wiring.pci.find(INTEL, E1000E_ID)
+    functions = wiring.pci.find(INTEL, I82574L)
+    if not functions:
+        return
+    from ..devices.e1000e import HOST_CLOCK, E1000e  # as above
+    from ..devices.e1000e_registers import IO_AT
+
     peripherals = Peripherals(wiring.guest)
     found = peripherals.on_pci([function.what for function in functions], "e1000e".__eq__)
     kind = type("E1000e", (E1000e,), {"contracts": HOST_CLOCK}) if wiring.guest.clock != "virtual" else E1000e
@@ -54,7 +60,7 @@ def add_e1000e(wiring: Wiring) -> None:
             has_vet=peripherals.machine_version >= (6, 1),
         ))  # fmt: skip
         function.show(0, nic)
-        function.show(2, nic, at=E1000E_IO_AT)
+        function.show(2, nic, at=IO_AT)
 
 
 def add_ne2000(wiring: Wiring) -> None:

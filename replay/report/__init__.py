@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from . import combined, html, json, junit, text
+from . import combined, json, text
 from .combined import Outcome
 
 __all__ = ["FORMATS", "NEEDS_ACTIVITY", "NEEDS_ONE_TRACE", "SUFFIXES", "Outcome"]
@@ -25,6 +25,8 @@ def _json(outcomes: Sequence[Outcome], limit: int | None) -> str:
 
 
 def _html(outcomes: Sequence[Outcome], limit: int | None) -> str:
+    from . import html  # what few ask for is imported for them only
+
     (outcome,) = outcomes
     assert outcome.verdict is not None
     assert outcome.activity is not None
@@ -32,6 +34,8 @@ def _html(outcomes: Sequence[Outcome], limit: int | None) -> str:
 
 
 def _junit(outcomes: Sequence[Outcome], limit: int | None) -> str:
+    from . import junit
+
     return junit.render(outcomes)
 
 

@@ -139,6 +139,31 @@ def test_first_nanosecond_of_a_tick(tick: int, frequency_hz: int) -> None:
     assert not first_ns or ticks(first_ns - 1, frequency_hz) < tick
 
 
+@given(st.sampled_from([0, 1, 32]), st.lists(st.integers(0, 100), max_size=4), st.integers(0, 100), st.integers(0, 100))
+def test_what_is_done_at_once_when_a_timers_time_is_over_is_what_the_timer_would_do(
+    step_ns: int, others: list[int], now_ns: int, deadline_ns: int
+) -> None:
+    clock = Clock(step_ns=step_ns)
+    fired: list[int] = []
+    for other_ns in others:
+        clock.timer(lambda: fired.append(-1)).arm(other_ns)
+    clock.advance(now_ns)
+    fired.clear()
+    if clock.timer(lambda: fired.append(clock.now_ns)).is_over(deadline_ns):
+        fired.append(clock.now_ns)
+    other = Clock(step_ns=step_ns)
+    expected: list[int] = []
+    for other_ns in others:
+        other.timer(lambda: expected.append(-1)).arm(other_ns)
+    other.advance(now_ns)
+    expected.clear()
+    other.timer(lambda: expected.append(other.now_ns)).arm(deadline_ns)
+    for later_ns in (now_ns, 300):
+        clock.advance(later_ns)
+        other.advance(later_ns)
+        assert fired == expected
+
+
 # How late a timer is
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -91,7 +92,7 @@ def entry(name: str, value: str) -> EntryPoint:
 
 def test_installed_models_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [entry("mine", "my_models:Mine"), entry("gone", "nowhere:Gone")]
-    monkeypatch.setattr(user_models, "entry_points", lambda group: entries)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: entries)
     user_models._look_here()
     assert [found.name for found in user_models.installed()] == ["gone", "mine"]
     assert user_models.find_model("mine").title == "Mine"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
 
@@ -84,7 +85,7 @@ def test_installed_models_are_listed_last(run: Run, monkeypatch: pytest.MonkeyPa
         EntryPoint("acme", "vmdev.replay.devices.port92:Port92", group),
         EntryPoint("gone", "nowhere:Gone", group),
     ]
-    monkeypatch.setattr(user_models, "entry_points", lambda group: entries)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: entries)
     lines = run("devices").stdout.splitlines()
     assert lines[-2].split(maxsplit=1) == [
         "acme=vmdev.replay.devices.port92:Port92", "System control port A: A20, fast reset"

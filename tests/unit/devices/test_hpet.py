@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,11 +29,14 @@ class Machine:
         self.pit_enabled: list[bool] = []
         self.hpet = Hpet(
             self.clock,
-            lambda gsi, level: self.edges.append((self.clock.now_ns, gsi, level)),
+            {gsi: partial(self.drive, gsi) for gsi in range(32)},
             msi=lambda address, data: self.messages.append((address, data)),
             pit_enabled=self.pit_enabled.append,
             **options,  # type: ignore[arg-type]
         )
+
+    def drive(self, gsi: int, level: bool) -> None:
+        self.edges.append((self.clock.now_ns, gsi, level))
 
     def read(self, offset: int, size: int = 8) -> int:
         return self.hpet.reader(offset, size)()
@@ -283,6 +288,42 @@ def test_a_time_that_has_wrapped_fires_at_once_and_not_for_ever(machine: Machine
     assert machine.pulses(2) == [0]
 
 
+@given(
+    step_ns=st.sampled_from([0, 2, 32, 1024]),
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("comparator"), st.integers(0, 2), st.integers(-60, 60)),
+            st.tuples(st.just("configure"), st.integers(0, 2), st.sampled_from([0, INT, LEVEL, INT | LEVEL, MODE_32])),
+            st.tuples(st.just("clear"), st.just(0), st.integers(0, 7)),
+            st.tuples(st.just("wait"), st.just(0), st.integers(0, 300)),
+        ),
+        max_size=40,
+    ),
+)
+def test_a_comparator_that_is_written_whole_fires_as_one_written_in_any_other_way(
+    step_ns: int, steps: list[tuple[str, int, int]]
+) -> None:
+    """Only whole ones have a short way, and fire at once if their time is over."""
+    short, long = Machine(step_ns), Machine(step_ns)
+    for machine, write in ((short, short.write), (long, lambda offset, value: long.hpet.write(offset, 8, value))):
+        machine.advance(step_ns)
+        write(MAIN_CNT, 1000)
+        write(GEN_CONF, ENABLE)
+        for what, timer, number in steps:
+            at = 0x20 * timer
+            if what == "comparator":
+                now = int(machine.read(MAIN_CNT))
+                write(COMP + at, now + number)
+            elif what == "configure":
+                write(CONF + at, number | timer << 9)
+            elif what == "clear":
+                write(GINTR_STA, number)
+            machine.advance(step_ns + (number if what == "wait" else 0))
+        machine.advance(1 << 20)
+    assert short.edges == long.edges
+    assert short.hpet.state() == long.hpet.state()
+
+
 # Legacy replacement and FSB
 
 
@@ -332,7 +373,7 @@ def test_an_fsb_interrupt_is_a_message(machine: Machine) -> None:
 
 def test_without_fsb_a_message_goes_nowhere() -> None:
     clock = Clock()
-    hpet = Hpet(clock, lambda gsi, level: None)
+    hpet = Hpet(clock, dict.fromkeys(range(32), lambda level: None))
     for offset, value in ((CONF, INT | FSB_EN), (COMP, 100), (GEN_CONF, ENABLE | LEGACY), (GEN_CONF, ENABLE)):
         hpet.write(offset, 4, value)
     clock.advance(1 << 40)

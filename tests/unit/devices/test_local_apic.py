@@ -524,6 +524,37 @@ def test_what_was_told_is_always_possible(program: list[tuple[str, int]]) -> Non
             assert answer == truth
 
 
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just(ICR), st.sampled_from([SELF | 0x33, SELF | 0x33, SELF | 0x35, SELF | 0x51])),
+            st.tuples(st.sampled_from([EOI, TPR, SVR]), st.sampled_from([0, 0x30, 0x1FF])),
+            st.tuples(st.just("read"), st.sampled_from([PPR, ISR + 0x10, IRR + 0x10])),
+            st.tuples(st.just("assume"), st.sampled_from([0, 0x20, 0x40])),
+        ),
+        max_size=40,
+    )
+)
+def test_a_request_that_is_repeated_does_what_the_first_did(program: list[tuple[int | str, int]]) -> None:
+    """If another one would change nothing, the model does not work it out."""
+    short, long = Machine(), Machine()
+    for action, value in program:
+        for machine in (short, long):
+            cpu = machine.cpus[0]
+            if machine is long:
+                cpu._repeats = None
+            if action == "assume":
+                cpu.assume(TPR, 4, value, value ^ 0x10)
+            elif action == "read":
+                answer = machine.read(value)
+                if isinstance(answer, Unknown):
+                    answer.learn(0)
+            else:
+                machine.write(int(action), value)
+        assert list(short.cpus[0]._possible.items()) == list(long.cpus[0]._possible.items())
+        assert short.cpus[0].state() == long.cpus[0].state()
+
+
 def test_a_level_interrupt_through_both_apics() -> None:
     machine = Machine()
     ioapic = IoApic(machine.clock, machine.bus.msi)
