@@ -57,7 +57,7 @@ TRANSPORT: Final = tuple(
         ("DriverFeaturesSel", "Selects bits of DriverFeatures", 0x024, "w", None, ()),
         ("GuestPageSize", "Legacy: bytes of a page", 0x028, "w", None, ()),
         ("QueueSel", "Selects the queue of the registers below", 0x030, "w", None, ()),
-        ("QueueNumMax", "Most buffers in the queue; 0: it does not exist", 0x034, "r", MAX_QUEUE_SIZE, ()),
+        ("QueueNumMax", "Most buffers in the queue; 0: it does not exist", 0x034, "r", None, ()),
         ("QueueNum", "Buffers in the queue", 0x038, "w", None, ()),
         ("QueueAlign", "Legacy: alignment of the used ring", 0x03C, "w", None, ()),
         ("QueuePFN", "Legacy: page of the queue; 0 resets the device", 0x040, "rw", 0, ()),
