@@ -79,8 +79,8 @@ def _(counting_element: Function, self: Any, now_ns: int) -> Any:
 
 
 @fault("linux-pc", "pit", "the low byte comes twice", "Counter 2", i8254._Counter, "read")
-def _(read: Function, self: Any, now_ns: int) -> Any:
-    value = read(self, now_ns)
+def _(read: Function, self: Any) -> Any:
+    value = read(self)
     self.msb_read_next = False
     return value
 
