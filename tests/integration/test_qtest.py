@@ -151,7 +151,7 @@ def test_qemu_itself_reads_an_exported_script(vmdev: Vmdev, recorded: Path, tmp_
         for line, reply in zip(lines, replies, strict=True)
         if line.startswith(("in", "read"))
     ]
-    assert len(reads) > 20_000
+    assert len(reads) > 15_000  # 19,139 with QEMU 11.1, whose SeaBIOS is another
     assert all(answer == recorded for answer, recorded in reads)
 
 
