@@ -19,7 +19,9 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Final
 
 from .device import Device
@@ -118,8 +120,9 @@ def load_board(path: Path, guest: Guest) -> Board:
         UserModelError: the file cannot be imported, or has no such function, or that raises or returns something else.
     """
     _look_here(path.resolve().parent)
-    spec = importlib.util.spec_from_file_location(f"vmdev_board_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
+    name = f"vmdev_board_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_AsItIsNow(name, str(path)))
+    if spec is None or spec.loader is None or path.suffix != ".py" or not path.is_file():
         raise UserModelError(f"{path}: is no Python file")
     module = importlib.util.module_from_spec(spec)
     try:
@@ -160,6 +163,13 @@ def _model(found: object, name: str) -> type[Device]:
     if not isinstance(getattr(found, "registers", None), RegisterMap):
         raise UserModelError(f"{name}: declares no registers: it needs a RegisterMap of that name")
     return found
+
+
+class _AsItIsNow(SourceFileLoader):
+    """Keeps no bytecode: of a file that is edited twice within a second, Python would take the first one's."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _look_here(directory: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-# Runs in the guest of witnesses.py, as root of a Debian with QEMU and vmdev; leaves its logs on /dev/vdc.
+# Runs in the guest of witnesses.py, as root of a Debian with QEMU and vmdev; leaves its logs on /dev/vdb.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 tracing=/sys/kernel/tracing card=0000:00:08.0
 pc="-m 128 -nodefaults -display none -no-reboot -vga std -serial null -boot reboot-timeout=1
@@ -6,7 +6,7 @@ pc="-m 128 -nodefaults -display none -no-reboot -vga std -serial null -boot rebo
 mkdir /tmp/out && cd /tmp/out
 
 save() {
-    tar -C /tmp -czf /dev/vdc out && sync
+    tar -C /tmp -czf /dev/vdb out && sync
 }
 
 echo "a driver, by mmiotrace"

@@ -117,7 +117,9 @@ def boot(root: Path, directory: Path) -> None:
         with tarfile.open(logs) as archive:
             archive.extractall(directory, filter="data")
     except tarfile.TarError as error:
-        print(console, f"the guest left no logs: {error}", sep="\n", file=sys.stderr)
+        console += str(error)
+    if not (directory / "out").is_dir():
+        print(console, "the guest left no logs", sep="\n", file=sys.stderr)
         sys.exit(2)
     logs.unlink()
 

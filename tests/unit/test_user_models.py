@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -192,6 +193,17 @@ def test_a_board_that_cannot_be_used_is_named(tmp_path: Path, text: str, message
     path.write_text(text)
     with pytest.raises(UserModelError, match=message):
         user_models.load_board(path, GUEST)
+
+
+def test_a_board_that_was_edited_within_the_same_second_is_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "edited.py"
+    for name in ("one", "two"):
+        path.write_text(f"from vmdev.replay.machines import Board\n\ndef board(guest):\n    return Board({name!r})\n")
+        os.utime(path, (1, 1))
+        assert user_models.load_board(path, GUEST).machine == name
 
 
 def test_a_board_that_does_not_exist_is_named(tmp_path: Path) -> None:
