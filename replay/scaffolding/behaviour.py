@@ -50,9 +50,9 @@ class Behaviour:
         state = (state | zeros & self.zeros_set) & ~(zeros & self.zeros_clear)
         return (state | self.writes_set & mask) & ~(self.writes_clear & mask)
 
-    def after_read(self, state: int, mask: int) -> int:
-        """The state after a read of the bits in `mask`."""
-        return (state | self.reads_set & mask) & ~(self.reads_clear & mask)
+    def after_read(self, state: int) -> int:
+        """The state after a read of any part."""
+        return (state | self.reads_set) & ~self.reads_clear
 
     @property
     def is_fixed(self) -> bool:
@@ -108,7 +108,7 @@ def replay(events: Iterable[Event], behaviour: Behaviour, resets: Sequence[int] 
         else:
             matched += 1
         if reading:
-            state = after_read(state, mask)
+            state = after_read(state)
     for different, count in differences.items():
         while different:
             low = different & -different
