@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+NO_VERSION: Final = (99, 0)
+"""Of what a trace does not tell: later than any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,9 @@ class Guest:
 
     @property
     def qemu_version(self) -> tuple[int, int]:
-        """Major and minor version of the QEMU that ran the guest; if the trace does not say, later than any."""
+        """Major and minor version of the QEMU that ran the guest; if the trace does not say, `NO_VERSION`."""
         match = re.match(r"(\d{1,3})\.(\d{1,3})", str(self.meta.get("qemu", "")))
-        return (int(match[1]), int(match[2])) if match else (1000, 0)
+        return (int(match[1]), int(match[2])) if match else NO_VERSION
 
     @property
     def has_typed_input(self) -> bool:

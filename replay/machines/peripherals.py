@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
-from ..guest import Guest, PciFunction
+from ..guest import NO_VERSION, Guest, PciFunction
 from . import command
 
 Options = dict[str, str]
@@ -32,9 +32,6 @@ FIRST_MAC: Final = 0x5254_0012_3456
 """The first card's address; the next card's is one higher, unless it was taken."""
 
 SUFFIXES: Final = {"": 0, "k": 10, "K": 10, "M": 20, "G": 30, "T": 40}
-
-NO_VERSION: Final = (99, 0)
-"""Of machine types that do not keep what older ones had."""
 
 
 class Peripherals:
